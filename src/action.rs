@@ -1,0 +1,57 @@
+//! What a script asks its account for: the closed vocabulary of effects.
+
+use std::time::Duration;
+
+use crate::event::ChatState;
+use crate::jid::{BareJid, Jid};
+use crate::stanza::{MessageKind, Show};
+use crate::xml::Element;
+
+/// One effect. Scripts only queue actions; the account carries them out after the commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Tell a chat state, XEP-0085.
+    ChatState { to: Jid, state: ChatState },
+    /// Send a message.
+    Message(OutgoingMessage),
+    /// Set the account's own presence.
+    Presence { show: Option<Show>, status: Option<String>, priority: i8 },
+    /// Ask a peer something; the answer comes back as `Event::Answer` with the same token.
+    Request { token: String, to: Option<Jid>, kind: RequestKind, payload: Element, timeout: Duration },
+    /// Change or add a roster item.
+    RosterSet { jid: BareJid, name: Option<String>, groups: Vec<String> },
+    /// Remove a roster item.
+    RosterRemove { jid: BareJid },
+    /// One of the four subscription verbs, RFC 6121 §3.
+    Subscription { to: BareJid, verb: crate::event::SubscriptionVerb },
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutgoingMessage {
+    /// Recipient.
+    pub to: Jid,
+    /// `chat` or `groupchat`; `normal` is rarely meant.
+    pub kind: MessageKind,
+    /// The stanza's `id`, derived from the turn: a turn that runs again makes the same.
+    pub id: String,
+    /// Text.
+    pub text: String,
+    /// Subject.
+    pub subject: Option<String>,
+    /// Language of the text.
+    pub lang: Option<String>,
+    /// Thread that is carried on.
+    pub thread: Option<String>,
+    /// Further child elements.
+    pub payloads: Vec<Element>,
+}
+
+/// IQ type of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// `type='get'`
+    Get,
+    /// `type='set'`
+    Set,
+}

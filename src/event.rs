@@ -1,0 +1,236 @@
+//! What happened to an account: the closed vocabulary that scripts are told in.
+
+use jiff::Timestamp;
+
+use crate::jid::{BareJid, FullJid, Jid};
+use crate::stanza::{MessageKind, PresenceKind, Show, StanzaError};
+use crate::xml::Element;
+
+/// One event of one account. One event is one turn of each script that handles it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The answer to an IQ that a script asked for.
+    Answer(Answer),
+    /// An own message came back as an error.
+    Bounce(Bounce),
+    /// A contact's chat state changed, XEP-0085.
+    ChatState { from: Jid, state: ChatState },
+    /// A link to a file, XEP-0066. Nothing is fetched.
+    File(FileLink),
+    /// A message with text.
+    Message(Box<Message>),
+    /// The stream is lost; the account will try again unless `retry_s` is absent.
+    Offline { reason: String, retry_s: Option<u64> },
+    /// The stream is ready for stanzas.
+    Online { jid: FullJid, resumed: bool },
+    /// Presence of one resource changed, RFC 6121 §4.
+    Presence(Box<Presence>),
+    /// A message of ours was received, XEP-0184.
+    Receipt { from: Jid, id: String },
+    /// One roster item changed, RFC 6121 §2.1.6, or the whole roster arrived.
+    Roster(RosterChange),
+    /// A subscription request or its answer, RFC 6121 §3.
+    Subscription { verb: SubscriptionVerb, from: BareJid, text: Option<String> },
+    /// A durable timer is due.
+    Timer(Timer),
+    /// The script has just been loaded or replaced.
+    Load,
+}
+
+/// An incoming message that has a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// The stanza's `id`, as the sender wrote it.
+    pub id: Option<String>,
+    /// Sender: full JID, or occupant JID in a room.
+    pub from: Jid,
+    /// Where an answer goes: the room, the occupant, or the sender's full JID (RFC 6121 §5.1).
+    pub place: Jid,
+    /// The room, where the message comes from one.
+    pub room: Option<BareJid>,
+    /// What to call the sender: room nick, roster name or localpart.
+    pub nick: String,
+    /// Strongest identity known: real bare JID, else room and occupant.
+    pub who: String,
+    /// Body in the best language, or the first.
+    pub text: String,
+    /// Subject, where there is one beside the text.
+    pub subject: Option<String>,
+    /// Language of the text.
+    pub lang: Option<String>,
+    /// The `type` attribute.
+    pub kind: MessageKind,
+    /// Which way the message came.
+    pub class: Class,
+    /// When it was sent, where the server says so (XEP-0203).
+    pub stamp: Option<Timestamp>,
+    /// `<thread/>`, RFC 6121 §5.2.5.
+    pub thread: Option<String>,
+    /// Whether the sender asked for a receipt, XEP-0184.
+    pub receipt_wanted: bool,
+    /// Every child that no rule of ours consumed.
+    pub payloads: Vec<Element>,
+}
+
+/// Which way a message came; decided once, in this order (`delay` alone never means old).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// From the archive, XEP-0313.
+    Archive,
+    /// A copy of what another resource of the account received or sent, XEP-0280.
+    Carbon { sent: bool },
+    /// Room history from before the join.
+    History,
+    /// Our own room message coming back.
+    Reflection,
+    /// Resumed or kept offline: live, but late.
+    Delayed,
+    /// As it was sent.
+    Live,
+}
+
+/// An own message that came back with `type='error'`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounce {
+    /// Who returned it.
+    pub from: Option<Jid>,
+    /// The `id` of the message we sent.
+    pub id: Option<String>,
+    /// Why.
+    pub error: StanzaError,
+}
+
+/// Answer to [`crate::action::Action::Request`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The token that the request carried.
+    pub token: String,
+    /// The payload of the result (absent where it is empty), or why there is none.
+    pub outcome: Result<Option<Element>, RequestFailed>,
+}
+
+/// Why a request has no result.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RequestFailed {
+    /// The peer answered with an error.
+    Error(StanzaError),
+    /// The session ended before the answer came.
+    SessionLost,
+    /// No answer before the deadline.
+    Timeout,
+}
+
+/// Presence of one resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Presence {
+    /// Whose.
+    pub from: Jid,
+    /// Available, unavailable or error.
+    pub kind: PresenceKind,
+    /// `away`, `chat`, `dnd`, `xa`; absent means plainly available.
+    pub show: Option<Show>,
+    /// Status text in the best language.
+    pub status: Option<String>,
+    /// −128 to 127.
+    pub priority: i8,
+}
+
+/// A link that came with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLink {
+    /// Sender.
+    pub from: Jid,
+    /// Where an answer goes.
+    pub place: Jid,
+    /// The address, unchecked.
+    pub url: String,
+    /// Description by the sender.
+    pub description: Option<String>,
+}
+
+/// A change of the roster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RosterChange {
+    /// The roster as it is now, after login.
+    Loaded { items: Vec<Contact> },
+    /// One item is new or different.
+    Set(Contact),
+    /// One item is gone.
+    Removed(BareJid),
+}
+
+/// A roster item, RFC 6121 §2.1.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The contact's address.
+    pub jid: BareJid,
+    /// The name we gave it.
+    pub name: Option<String>,
+    /// Who sees whose presence.
+    pub subscription: SubscriptionState,
+    /// Whether our subscription request is pending (`ask='subscribe'`).
+    pub ask: bool,
+    /// Whether the contact is pre-approved, §3.4.
+    pub approved: bool,
+    /// Groups, sorted.
+    pub groups: Vec<String>,
+}
+
+/// RFC 6121 §2.1.2.5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubscriptionState {
+    /// Each sees the other.
+    Both,
+    /// The contact sees us.
+    From,
+    /// Nobody sees anybody.
+    #[default]
+    None,
+    /// We see the contact.
+    To,
+}
+
+/// The four subscription verbs, RFC 6121 §3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionVerb {
+    /// "May I see you?"
+    Subscribe,
+    /// "You may."
+    Subscribed,
+    /// "I no longer want to see you."
+    Unsubscribe,
+    /// "You may not", or "no longer".
+    Unsubscribed,
+}
+
+/// XEP-0085.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatState {
+    /// Paying attention.
+    Active,
+    /// Writing.
+    Composing,
+    /// Has left the conversation.
+    Gone,
+    /// Not paying attention.
+    Inactive,
+    /// Stopped writing.
+    Paused,
+}
+
+/// A durable timer that is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timer {
+    /// Number that `timer::at` gave.
+    pub id: i64,
+    /// Script that set it.
+    pub script: String,
+    /// Name: the handler is `on("timer:NAME")`.
+    pub name: String,
+    /// When it was due.
+    pub due: Timestamp,
+    /// How late it is.
+    pub late_s: i64,
+    /// What the script wanted to remember, as JSON.
+    pub data: serde_json::Value,
+}

@@ -1,0 +1,13 @@
+//! Rhapsode: XMPP chat bots as scripts, many accounts in one process.
+//!
+//! Modules in reading order; each may import only from those above its layer,
+//! which `tests/architecture.rs` checks.
+
+pub mod action;
+pub mod event;
+pub mod ids;
+pub mod jid;
+pub mod moment;
+pub mod ns;
+pub mod stanza;
+pub mod xml;
