@@ -8,6 +8,8 @@ pub mod event;
 pub mod ids;
 pub mod jid;
 pub mod moment;
+pub mod net;
 pub mod ns;
 pub mod stanza;
+pub mod store;
 pub mod xml;

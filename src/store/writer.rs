@@ -1,0 +1,2 @@
+//! The one thread that writes.
+pub(super) struct Writer;
