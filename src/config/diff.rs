@@ -1,0 +1,225 @@
+//! What a reload changes: two [`Settings`] compared, as a [`Plan`]. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::config::settings::{BotSettings, Room, ScriptSettings, ScriptUse, Settings};
+
+/// What must happen to get from one configuration to the next.
+///
+/// A bot stands in several of the three lists of changes when several things changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Bots that are new.
+    pub added: Vec<String>,
+    /// Bots that go.
+    pub removed: Vec<String>,
+    /// Bots whose connection must end and begin anew.
+    pub reconnect: Vec<Change>,
+    /// Bots whose scripts start afresh while the connection stays.
+    pub rescript: Vec<Change>,
+    /// Bots that change something else without losing anything.
+    pub reconfigure: Vec<Change>,
+    /// Bots that nothing happens to.
+    pub unchanged: usize,
+    /// Whether the login pace changed.
+    pub login: bool,
+    /// Whether the logging changed.
+    pub log: bool,
+    /// Keys that only a restart of the process can change: `storage`, `durability`.
+    pub restart: Vec<&'static str>,
+}
+
+/// One bot and the keys that changed, as they are written in the file: `limits.turn`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The bot's name.
+    pub bot: String,
+    /// What changed, sorted.
+    pub keys: Vec<String>,
+}
+
+impl Plan {
+    /// Whether nothing changes at all.
+    pub fn is_empty(&self) -> bool {
+        self.touched().is_empty() && !self.login && !self.log && self.restart.is_empty()
+    }
+
+    /// The names of all bots that something happens to.
+    pub fn touched(&self) -> BTreeSet<&str> {
+        let changes = [&self.reconnect, &self.rescript, &self.reconfigure];
+        let names = self.added.iter().chain(&self.removed).map(String::as_str);
+        names.chain(changes.into_iter().flatten().map(|change| change.bot.as_str())).collect()
+    }
+}
+
+/// The steps from one configuration to the next.
+///
+/// Changes inside script files are not seen here: whoever compiles them compares versions.
+pub fn diff(old: &Settings, new: &Settings) -> Plan {
+    let before: BTreeMap<&str, &BotSettings> = old.bots.iter().map(|bot| (bot.name.as_str(), bot)).collect();
+    let after: BTreeMap<&str, &BotSettings> = new.bots.iter().map(|bot| (bot.name.as_str(), bot)).collect();
+    let mut plan = Plan {
+        removed: before.keys().filter(|name| !after.contains_key(*name)).map(|name| name.to_string()).collect(),
+        login: old.login != new.login,
+        log: old.log != new.log,
+        ..Plan::default()
+    };
+    for (name, bot) in after {
+        let Some(was) = before.get(name) else {
+            plan.added.push(name.to_owned());
+            continue;
+        };
+        let lists = [
+            (connection_changes(was, bot), &mut plan.reconnect),
+            (script_changes((was, old), (bot, new)), &mut plan.rescript),
+            (other_changes(was, bot), &mut plan.reconfigure),
+        ];
+        let mut touched = false;
+        for (keys, list) in lists {
+            if !keys.is_empty() {
+                touched = true;
+                list.push(Change { bot: name.to_owned(), keys });
+            }
+        }
+        plan.unchanged += usize::from(!touched);
+    }
+    if old.storage != new.storage {
+        plan.restart.push("storage");
+    }
+    if old.durability != new.durability {
+        plan.restart.push("durability");
+    }
+    plan
+}
+
+/// The keys of the pairs that differ.
+fn differing(pairs: &[(&str, bool)]) -> Vec<String> {
+    pairs.iter().filter(|(_, same)| !same).map(|(key, _)| (*key).to_owned()).collect()
+}
+
+fn connection_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
+    differing(&[
+        ("jid", old.jid == new.jid),
+        ("lang", old.lang == new.lang),
+        ("password", old.password == new.password),
+        ("resource", old.resource == new.resource),
+        ("server", old.server == new.server),
+        ("tls", old.tls == new.tls),
+    ])
+}
+
+fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
+    let same_rooms = old.rooms.len() == new.rooms.len() && old.rooms.iter().zip(&new.rooms).all(same_room);
+    differing(&[
+        ("accept", old.accept == new.accept),
+        ("admins", old.admins == new.admins),
+        ("labels", old.labels == new.labels),
+        ("limits.queue", old.limits.queue == new.limits.queue),
+        ("limits.send", old.limits.send == new.limits.send),
+        ("paused", old.paused == new.paused),
+        ("presence", old.presence == new.presence),
+        ("rooms", same_rooms),
+    ])
+}
+
+fn same_room((old, new): (&Room, &Room)) -> bool {
+    old.jid == new.jid && old.nick == new.nick && old.password == new.password
+}
+
+/// What the scripts of a bot would notice; a changed order of the list counts, because events go
+/// through the scripts in that order.
+fn script_changes((was, old): (&BotSettings, &Settings), (bot, new): (&BotSettings, &Settings)) -> Vec<String> {
+    let mut keys = BTreeSet::new();
+    let names = |scripts: &[ScriptUse]| scripts.iter().map(|it| it.script.clone()).collect::<Vec<_>>();
+    if names(&was.scripts) != names(&bot.scripts) {
+        keys.insert("scripts".to_owned());
+    }
+    let earlier: BTreeMap<&str, &ScriptUse> = was.scripts.iter().map(|it| (it.script.as_str(), it)).collect();
+    for entry in &bot.scripts {
+        let Some(earlier) = earlier.get(entry.script.as_str()) else { continue };
+        for key in entry.config.keys().chain(earlier.config.keys()) {
+            if entry.config.get(key) != earlier.config.get(key) {
+                keys.insert(format!("config.{key}"));
+            }
+        }
+        let (then, now) = (earlier.limits, entry.limits);
+        keys.extend(differing(&[
+            ("limits.turn", then.turn == now.turn),
+            ("limits.operations", then.operations == now.operations),
+            ("limits.memory", then.memory == now.memory),
+        ]));
+        let declared = |settings: &Settings| settings.scripts.get(&entry.script).cloned();
+        if !same_script(declared(old), declared(new)) {
+            keys.insert(format!("scripts.{}", entry.script));
+        }
+    }
+    keys.into_iter().collect()
+}
+
+fn same_script(old: Option<ScriptSettings>, new: Option<ScriptSettings>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => old.file == new.file && old.permissions == new.permissions,
+        (old, new) => old.is_none() && new.is_none(),
+    }
+}
+
+impl fmt::Display for Plan {
+    /// One line per bot as `reload --dry-run` shows it, then a line of totals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines: Vec<(&str, String, &str)> = Vec::new();
+        lines.extend(self.added.iter().map(|bot| (bot.as_str(), "added".to_owned(), "")));
+        lines.extend(self.removed.iter().map(|bot| (bot.as_str(), "removed".to_owned(), "goes offline")));
+        let connecting: BTreeSet<&str> = self.reconnect.iter().map(|change| change.bot.as_str()).collect();
+        for change in &self.reconnect {
+            lines.push((&change.bot, change.keys.join(", "), "connects anew"));
+        }
+        for change in &self.rescript {
+            let stays = !connecting.contains(change.bot.as_str());
+            let what = if stays { "scripts restart, connection stays" } else { "scripts restart" };
+            lines.push((&change.bot, change.keys.join(", "), what));
+        }
+        for change in &self.reconfigure {
+            lines.push((&change.bot, change.keys.join(", "), "applied in place"));
+        }
+        lines.sort_by(|left, right| left.0.cmp(right.0));
+        let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).min(40);
+        let names = width(&mut lines.iter().map(|(name, ..)| name.chars().count()));
+        let keys = width(&mut lines.iter().map(|(_, keys, _)| keys.chars().count()));
+        for (name, changed, what) in &lines {
+            let line = format!("bot  {name:names$}  {changed:keys$}  {what}");
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        if self.login {
+            writeln!(f, "login  new pace")?;
+        }
+        if self.log {
+            writeln!(f, "log  changed")?;
+        }
+        for key in &self.restart {
+            writeln!(f, "{key}  changed, applies after a restart of the process")?;
+        }
+        f.write_str(&self.summary())
+    }
+}
+
+impl Plan {
+    /// One line: `1 added, 2 bots restarted, 997 untouched`; only what is not zero, and `untouched`.
+    pub fn summary(&self) -> String {
+        let restarted: BTreeSet<&str> =
+            self.reconnect.iter().chain(&self.rescript).map(|change| change.bot.as_str()).collect();
+        let in_place = self.reconfigure.iter().filter(|change| !restarted.contains(change.bot.as_str())).count();
+        let mut parts: Vec<String> = [
+            (self.added.len(), "added"),
+            (self.removed.len(), "removed"),
+            (restarted.len(), "restarted"),
+            (in_place, "changed in place"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        parts.push(format!("{} untouched", self.unchanged));
+        parts.join(", ")
+    }
+}

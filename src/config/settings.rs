@@ -1,0 +1,318 @@
+//! What a `bots.yaml` means once everything is merged and checked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Place;
+use crate::jid::BareJid;
+use crate::secret::Password;
+
+/// The whole configuration: bots in the order of their names.
+#[derive(Clone)]
+pub struct Settings {
+    /// The file this was read from.
+    pub file: PathBuf,
+    /// The folder of the store; absolute or relative to the working directory.
+    pub storage: PathBuf,
+    /// What a commit survives.
+    pub durability: Durability,
+    /// Every account, from `bots` and from `accounts_files`, sorted by name.
+    pub bots: Vec<BotSettings>,
+    /// Every script some bot uses or `scripts` declares, by name.
+    pub scripts: BTreeMap<String, ScriptSettings>,
+    /// How fast accounts log in.
+    pub login: Login,
+    /// What is logged and how.
+    pub log: Log,
+}
+
+/// One account.
+#[derive(Clone)]
+pub struct BotSettings {
+    /// Its name in logs, the command line and metrics.
+    pub name: String,
+    /// Its address; always with a localpart.
+    pub jid: BareJid,
+    /// Its password.
+    pub password: Password,
+    /// Where to connect instead of asking DNS.
+    pub server: Option<HostPort>,
+    /// How the connection is secured.
+    pub tls: Tls,
+    /// The resourcepart it asks for.
+    pub resource: Resource,
+    /// Its scripts in order; a script occurs once.
+    pub scripts: Vec<ScriptUse>,
+    /// What all its scripts see as `config`, before their own.
+    pub config: Map<String, Value>,
+    /// Rooms it is in.
+    pub rooms: Vec<Room>,
+    /// Whose subscription requests are answered without asking the scripts.
+    pub accept: Accept,
+    /// Who may give it orders.
+    pub admins: Vec<BareJid>,
+    /// What it may use up.
+    pub limits: Limits,
+    /// How it shows itself.
+    pub presence: Presence,
+    /// Language of its streams, `xml:lang`.
+    pub lang: String,
+    /// Words for `status`, metrics and filters.
+    pub labels: BTreeMap<String, String>,
+    /// The reason it stays offline, empty when none was given; `None` while it runs.
+    pub paused: Option<String>,
+    /// Where it stands: its key in `bots.yaml` or its line in an accounts file.
+    pub place: Place,
+}
+
+/// A script as one bot uses it.
+#[derive(Clone)]
+pub struct ScriptUse {
+    /// The key in [`Settings::scripts`].
+    pub script: String,
+    /// The bot's `config` with the entry's own keys over it.
+    pub config: Map<String, Value>,
+    /// Where each key of `config` was written, for problems with its value.
+    pub places: Arc<BTreeMap<String, Place>>,
+    /// The bot's limits with the script's own over them.
+    pub limits: TurnLimits,
+    /// Where the bot names the script.
+    pub place: Place,
+}
+
+/// A script file and what it may do.
+#[derive(Clone)]
+pub struct ScriptSettings {
+    /// The key, or the path where a bot gave a path.
+    pub name: String,
+    /// The file; relative to the working directory.
+    pub file: PathBuf,
+    /// What the operator grants it.
+    pub permissions: Permissions,
+    /// Limits that replace those of the bots using it.
+    pub limits: TurnOverrides,
+    /// Where it was declared.
+    pub place: Place,
+}
+
+/// What the operator grants a script; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// Hosts it may ask over HTTP: `api.example.net`, `*.example.net`.
+    pub http: Vec<String>,
+    /// Bots of this file it may talk to.
+    pub bots: Vec<String>,
+}
+
+/// What one turn of a script may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnLimits {
+    /// Wall clock per event.
+    pub turn: Duration,
+    /// Rhai operations per event.
+    pub operations: u64,
+    /// Bytes a bot's values may hold.
+    pub memory: u64,
+}
+
+/// Limits a script sets for itself, `None` where the bot's hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnOverrides {
+    /// Wall clock per event.
+    pub turn: Option<Duration>,
+    /// Rhai operations per event.
+    pub operations: Option<u64>,
+    /// Bytes a bot's values may hold.
+    pub memory: Option<u64>,
+}
+
+/// What one bot may use up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Per turn, where a script sets nothing else.
+    pub turn: TurnLimits,
+    /// How fast it may send.
+    pub send: SendLimit,
+    /// Events that may wait for a turn.
+    pub queue: usize,
+}
+
+/// A token bucket for what a bot sends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SendLimit {
+    /// Stanzas in the long run; `None` switches the limit off.
+    pub rate: Option<Rate>,
+    /// Stanzas that may go at once, at least 1.
+    pub burst: u32,
+}
+
+/// So many per period: `30/m` is 30 per minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// At least 1.
+    pub count: u32,
+    /// The period, more than nothing.
+    pub per: Duration,
+}
+
+impl Rate {
+    /// Events per second.
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count) / self.per.as_secs_f64()
+    }
+
+    /// The time between two events at an even pace.
+    pub fn interval(self) -> Duration {
+        self.per / self.count.max(1)
+    }
+}
+
+/// A host and port written as `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// A host name or an IP address without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// How a connection is secured. There is no way to leave it open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// When TLS begins.
+    pub mode: TlsMode,
+    /// PEM file of authorities trusted besides those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// When TLS begins on a connection to a `server` named in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsMode {
+    /// After STARTTLS, RFC 6120 §5; DNS may still name direct TLS where no server is given.
+    #[default]
+    StartTls,
+    /// With the first byte, XEP-0368.
+    Direct,
+}
+
+/// The resourcepart a bot asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Resource {
+    /// Made once per bot and kept over restarts.
+    #[default]
+    Auto,
+    /// As written.
+    Fixed(String),
+}
+
+/// Whose subscription requests are answered yes without asking the scripts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Accept {
+    /// Nobody's.
+    #[default]
+    None,
+    /// Those from the bot's own domain.
+    Domain,
+    /// Those of contacts in the roster.
+    Roster,
+    /// Everybody's.
+    All,
+    /// Those of these addresses.
+    List(Vec<BareJid>),
+}
+
+/// A room a bot is in, XEP-0045.
+#[derive(Clone)]
+pub struct Room {
+    /// Its address.
+    pub jid: BareJid,
+    /// The nick there; the bot's localpart when not given.
+    pub nick: Option<String>,
+    /// What the room asks for.
+    pub password: Option<Password>,
+}
+
+/// How a bot shows itself, RFC 6121 §4.7.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// `None` is plainly available.
+    pub show: Option<Show>,
+    /// A sentence for people.
+    pub status: Option<String>,
+    /// -128 to 127.
+    pub priority: i8,
+}
+
+/// Kinds of availability, RFC 6121 §4.7.2.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// For a while not there.
+    Away,
+    /// Glad to talk.
+    Chat,
+    /// Not to be disturbed.
+    Dnd,
+    /// Not there for long.
+    Xa,
+}
+
+impl Show {
+    /// The text of `<show/>`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::Chat => "chat",
+            Self::Dnd => "dnd",
+            Self::Xa => "xa",
+        }
+    }
+}
+
+/// What a commit of the store survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Power loss.
+    #[default]
+    Full,
+    /// The end of the process, not power loss.
+    Relaxed,
+}
+
+/// How fast accounts log in; resumed sessions don't count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Login {
+    /// Per server host; `None` switches the pace off.
+    pub pace: Option<Rate>,
+    /// Reconnects are spread over this time.
+    pub jitter: Duration,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// A level, or a filter of `tracing-subscriber` such as `info,rhapsode::net=debug`.
+    pub level: String,
+    /// Whether message bodies may appear at the level `trace`.
+    pub bodies: bool,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `Text` on a terminal, `Json` elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// The levels of `log: { level }`.
+pub const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -1,0 +1,3 @@
+//! What an operator sees: problems, logs, the state of the process.
+
+pub mod render;
