@@ -4,12 +4,16 @@
 //! which `tests/architecture.rs` checks.
 
 pub mod action;
+pub mod config;
+pub mod diagnostic;
 pub mod event;
 pub mod ids;
 pub mod jid;
 pub mod moment;
 pub mod net;
 pub mod ns;
+pub mod ops;
+pub mod secret;
 pub mod stanza;
 pub mod store;
 pub mod xml;

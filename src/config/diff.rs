@@ -60,7 +60,11 @@ pub fn diff(old: &Settings, new: &Settings) -> Plan {
     let before: BTreeMap<&str, &BotSettings> = old.bots.iter().map(|bot| (bot.name.as_str(), bot)).collect();
     let after: BTreeMap<&str, &BotSettings> = new.bots.iter().map(|bot| (bot.name.as_str(), bot)).collect();
     let mut plan = Plan {
-        removed: before.keys().filter(|name| !after.contains_key(*name)).map(|name| name.to_string()).collect(),
+        removed: before
+            .keys()
+            .filter(|name| !after.contains_key(*name))
+            .map(|name| name.to_string())
+            .collect(),
         login: old.login != new.login,
         log: old.log != new.log,
         ..Plan::default()
@@ -129,7 +133,10 @@ fn same_room((old, new): (&Room, &Room)) -> bool {
 
 /// What the scripts of a bot would notice; a changed order of the list counts, because events go
 /// through the scripts in that order.
-fn script_changes((was, old): (&BotSettings, &Settings), (bot, new): (&BotSettings, &Settings)) -> Vec<String> {
+fn script_changes(
+    (was, old): (&BotSettings, &Settings),
+    (bot, new): (&BotSettings, &Settings),
+) -> Vec<String> {
     let mut keys = BTreeSet::new();
     let names = |scripts: &[ScriptUse]| scripts.iter().map(|it| it.script.clone()).collect::<Vec<_>>();
     if names(&was.scripts) != names(&bot.scripts) {
@@ -208,7 +215,8 @@ impl Plan {
     pub fn summary(&self) -> String {
         let restarted: BTreeSet<&str> =
             self.reconnect.iter().chain(&self.rescript).map(|change| change.bot.as_str()).collect();
-        let in_place = self.reconfigure.iter().filter(|change| !restarted.contains(change.bot.as_str())).count();
+        let in_place =
+            self.reconfigure.iter().filter(|change| !restarted.contains(change.bot.as_str())).count();
         let mut parts: Vec<String> = [
             (self.added.len(), "added"),
             (self.removed.len(), "removed"),
