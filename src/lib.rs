@@ -14,6 +14,8 @@ pub mod net;
 pub mod ns;
 pub mod ops;
 pub mod secret;
+#[cfg(feature = "demo")]
+pub mod server;
 pub mod stanza;
 pub mod store;
 pub mod xml;

@@ -1,0 +1,15 @@
+//! The embedded server: one domain with accounts, rosters, presence, offline messages and rooms,
+//! in memory and on loopback only.
+//!
+//! It is for trying out, for tests and for benchmarks. The protocol of the stream is not written a
+//! second time: `connection` drives the receiving role of [`crate::stream`]. What a server decides
+//! about stanzas is in `domain` and `room`, which know no socket and no clock.
+//!
+//! In reading order: the options, certificates, listening, the connection, the hub, the domain and
+//! the rooms.
+
+pub mod options;
+pub mod running;
+
+pub use options::{Certificates, ServerOptions};
+pub use running::{Counts, Running, Server, ServerError, SessionReport};

@@ -1,0 +1,58 @@
+//! What an embedded server is started with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything an embedded server needs to know; `ServerOptions::default()` is `demo.localhost` on a
+/// free port with no account.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// The domain that is served; rooms live on `rooms.` and this.
+    pub domain: String,
+    /// Where clients connect and ask for STARTTLS. Loopback only; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where clients begin with TLS at once (XEP-0368), where that is wanted.
+    pub listen_direct: Option<SocketAddr>,
+    /// Accounts that exist from the start: localpart and password.
+    pub accounts: Vec<(String, String)>,
+    /// Whether a client may make an account for itself, XEP-0077.
+    pub open_registration: bool,
+    /// Where the certificate authority comes from.
+    pub certificates: Certificates,
+    /// Whether a login without TLS is taken, for clients that refuse made-up certificates.
+    pub allow_plaintext: bool,
+    /// How long the session of a lost connection waits for its resumption, XEP-0198.
+    pub resumption: Duration,
+    /// Iterations of PBKDF2 for SCRAM; RFC 7677 wants at least 4096.
+    pub iterations: u32,
+    /// Bytes that may wait for a client that does not read before it is disconnected.
+    pub backlog: usize,
+}
+
+/// Where the certificate authority comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificates {
+    /// Made at start and forgotten at the end.
+    Fresh,
+    /// Kept in this folder as `ca.pem` and `ca.key` (mode 0600), made there when missing: a second
+    /// start goes on with the authority that clients already trust.
+    Folder(PathBuf),
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            domain: "demo.localhost".to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            listen_direct: None,
+            accounts: Vec::new(),
+            open_registration: false,
+            certificates: Certificates::Fresh,
+            allow_plaintext: false,
+            resumption: Duration::from_secs(300),
+            iterations: 4096,
+            backlog: 4 << 20,
+        }
+    }
+}
