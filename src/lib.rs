@@ -16,6 +16,7 @@ pub mod ops;
 pub mod secret;
 #[cfg(feature = "demo")]
 pub mod server;
+pub mod script;
 pub mod stanza;
 pub mod store;
 pub mod xml;

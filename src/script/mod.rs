@@ -1,0 +1,147 @@
+//! Bots as Rhai scripts: compiling, the sandbox, one turn per event, and the threads that run them.
+//!
+//! A script declares at its top level what it reacts to; the closures it gives are its handlers. One event is
+//! one turn of each script that handles it: what the turn writes, sets and sends is committed together, or not
+//! at all. Scripts never touch a socket, an actor or a lock: they queue [`Action`]s.
+//!
+//! In reading order: `loader` (text to AST), `declare` (what a script declared), `instance` (a loaded script and
+//! its turns), `bot` (the scripts of one bot), `pool` (threads, queues, commits).
+
+pub mod data;
+pub mod error;
+pub mod loader;
+pub mod pool;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::action::Action;
+use crate::event::Event;
+use crate::jid::BareJid;
+use crate::script::error::ScriptError;
+use crate::script::loader::Compiled;
+
+/// One bot: an account and the scripts that decide what it does.
+#[derive(Clone)]
+pub struct BotSpec {
+    /// Its name in logs, in the store and for `bot::name()`.
+    pub name: String,
+    /// Its address.
+    pub jid: BareJid,
+    /// Its scripts, in the order in which they are asked.
+    pub scripts: Vec<ScriptUse>,
+    /// Events that may wait; more are refused with [`QueueFull`].
+    pub queue: usize,
+    /// Addresses with the role `admin`, for commands that ask for it.
+    pub admins: Vec<BareJid>,
+}
+
+/// One script as one bot uses it.
+#[derive(Clone)]
+pub struct ScriptUse {
+    /// Its name: the owner of stored values and timers, so it should not change.
+    pub name: String,
+    /// The compiled text.
+    pub compiled: Compiled,
+    /// Values for its `option`s, a JSON object.
+    pub config: Value,
+    /// What one turn may use.
+    pub limits: Limits,
+}
+
+/// What a script may use. Beyond it the turn ends with an error and leaves nothing behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall-clock time of one turn.
+    pub turn: Duration,
+    /// Rhai operations of one turn: a second fence, for closures run by built-in functions are not counted.
+    pub operations: u64,
+    /// Bytes a turn may allocate and a script may keep. At most [`Limits::MEMORY_CEILING`] is granted.
+    pub memory: usize,
+    /// Bytes of one string.
+    pub string: usize,
+    /// Elements of one array, nested ones included.
+    pub array: usize,
+    /// Keys of one object map, nested ones included.
+    pub map: usize,
+    /// Actions one turn may queue.
+    pub actions: usize,
+    /// Values and timers one turn may write.
+    pub writes: usize,
+}
+
+/// What happened, on its way to a bot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// The event.
+    pub event: Event,
+    /// Number of its stanza in the session (XEP-0198); comes back in [`Turned::handled`].
+    pub number: Option<u32>,
+    /// What names this stanza and no other. Outgoing ids follow from it, so a turn that runs again makes the
+    /// same ones.
+    pub key: String,
+}
+
+/// The bot has as many events waiting as it may.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueFull(pub Box<Delivery>);
+
+/// Who is told what the turns of a bot have led to.
+pub trait Sink: Send + Sync {
+    /// The stanza that `action` becomes, where it is to survive a crash: it goes into the store with the turn.
+    /// Called on a script thread before the commit.
+    fn durable(&self, action: &Action) -> Option<Stanza> {
+        let _not_durable = action;
+        None
+    }
+
+    /// What became of up to eight events. Called after the commit, from the store's thread or a script thread:
+    /// it must not block.
+    fn turned(&self, turned: Turned);
+}
+
+/// A stanza for the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stanza {
+    /// Its `id` attribute.
+    pub id: String,
+    /// Its text, standing alone.
+    pub xml: String,
+}
+
+/// What became of some events of one bot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turned {
+    /// What the account is to do, in order. The number is that of the outbox row, 0 where there is none.
+    pub actions: Vec<(i64, Action)>,
+    /// Numbers of the stanzas that need no longer be kept by the server.
+    pub handled: Vec<u32>,
+    /// What went wrong.
+    pub failures: Vec<ScriptError>,
+    /// Turns that ran: one for each script that handled an event.
+    pub turns: u32,
+}
+
+impl Limits {
+    /// The stack of a script thread holds the longest chain of values that fits into this much memory.
+    pub const MEMORY_CEILING: usize = 16 * 1024 * 1024;
+
+    /// 50 ms, 200,000 operations, 4 MiB.
+    pub const DEFAULT: Limits = Limits {
+        turn: Duration::from_millis(50),
+        operations: 200_000,
+        memory: 4 * 1024 * 1024,
+        string: 65_536,
+        array: 4_096,
+        map: 1_000,
+        actions: 200,
+        writes: 1_000,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
