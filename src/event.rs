@@ -15,7 +15,8 @@ pub enum Event {
     Bounce(Bounce),
     /// A contact's chat state changed, XEP-0085.
     ChatState { from: Jid, state: ChatState },
-    /// A link to a file, XEP-0066. Nothing is fetched.
+    /// A link to a file, XEP-0066. Nothing is fetched. Where the message's body is nothing but the
+    /// link, there is no [`Event::Message`] beside it.
     File(FileLink),
     /// A message with text.
     Message(Box<Message>),
@@ -66,10 +67,49 @@ pub struct Message {
     pub stamp: Option<Timestamp>,
     /// `<thread/>`, RFC 6121 §5.2.5.
     pub thread: Option<String>,
-    /// Whether the sender asked for a receipt, XEP-0184.
+    /// Whether the sender asked for a receipt, XEP-0184. The session answers by itself.
     pub receipt_wanted: bool,
+    /// Archive id that the account's server vouches for, XEP-0359. Never one that a sender made up.
+    pub stanza_id: Option<String>,
+    /// The `id` of the message this one corrects, XEP-0308. A correction is no new command.
+    pub replaces: Option<String>,
+    /// The text is sealed (OMEMO and its like); `text` is then empty.
+    pub encrypted: bool,
+    /// The sender is the own account or another bot of this process: by default no script answers.
+    pub own: bool,
+    /// The sender says that it is a bot (disco identity `client/bot`), or is one of ours.
+    pub is_bot: bool,
     /// Every child that no rule of ours consumed.
     pub payloads: Vec<Element>,
+}
+
+impl Message {
+    /// A live one-to-one message with a text and nothing else.
+    pub fn chat(from: Jid, text: impl Into<String>) -> Self {
+        let bare = from.to_bare();
+        Self {
+            id: None,
+            place: from.clone(),
+            room: None,
+            nick: bare.local().unwrap_or(bare.domain()).to_owned(),
+            who: bare.to_string(),
+            from,
+            text: text.into(),
+            subject: None,
+            lang: None,
+            kind: MessageKind::Chat,
+            class: Class::Live,
+            stamp: None,
+            thread: None,
+            receipt_wanted: false,
+            stanza_id: None,
+            replaces: None,
+            encrypted: false,
+            own: false,
+            is_bot: false,
+            payloads: Vec::new(),
+        }
+    }
 }
 
 /// Which way a message came; decided once, in this order (`delay` alone never means old).

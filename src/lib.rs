@@ -17,6 +17,7 @@ pub mod secret;
 #[cfg(feature = "demo")]
 pub mod server;
 pub mod script;
+pub mod session;
 pub mod stanza;
 pub mod store;
 pub mod xml;
