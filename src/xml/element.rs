@@ -40,6 +40,11 @@ impl Element {
         Self { name: name.into(), ns: ns.into(), attributes: Vec::new(), children: Vec::new() }
     }
 
+    /// An element with these attributes, which the caller knows to differ in name.
+    pub(super) fn with_attributes(name: Atom, ns: Atom, attributes: Vec<Attribute>) -> Self {
+        Self { name, ns, attributes, children: Vec::new() }
+    }
+
     /// Local name.
     pub fn name(&self) -> &str {
         &self.name
@@ -170,12 +175,16 @@ impl Element {
         self.child(name, ns).is_some()
     }
 
-    /// Keeps only the child elements for which `keep` says so; text stays.
+    /// Keeps only the child elements for which `keep` says so; text stays, joined
+    /// where an element between two texts went.
     pub fn retain_children(&mut self, mut keep: impl FnMut(&Element) -> bool) {
-        self.children.retain(|node| match node {
-            Node::Element(element) => keep(element),
-            Node::Text(_) => true,
-        });
+        for node in std::mem::take(&mut self.children) {
+            match node {
+                Node::Element(element) if keep(&element) => self.children.push(Node::Element(element)),
+                Node::Element(_) => {}
+                Node::Text(text) => self.push_text(text),
+            }
+        }
     }
 
     /// The element's own character data, children left out.
