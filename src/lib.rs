@@ -20,4 +20,5 @@ pub mod script;
 pub mod session;
 pub mod stanza;
 pub mod store;
+pub mod stream;
 pub mod xml;
