@@ -1,1 +1,311 @@
+//! One batch, as SQL, with its bounds. The caller wraps it in a savepoint.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
+
+use crate::store::error::StoreError;
+use crate::store::{Batch, Committed, Limits, OutboxRow, ROW_COST, Scope, TimerRow, TimerWrite, Write};
+
+/// Bytes that each script keeps, counted once and then carried along.
+#[derive(Default)]
+pub(super) struct Usage {
+    known: BTreeMap<Scope, u64>,
+}
+
+/// What a batch changed, to be taken over into [`Usage`] once it is sure to stay.
+pub(super) type Change = Vec<(Scope, u64)>;
+
+/// Carries out `batch`. After an error the savepoint must be rolled back.
+pub(super) fn apply(
+    connection: &Connection,
+    path: &Path,
+    batch: &Batch,
+    limits: &Limits,
+    usage: &mut Usage,
+    now: Timestamp,
+) -> Result<(Committed, Change), StoreError> {
+    let mut apply = Apply { connection, path, bot: &batch.bot, limits, counts: BTreeMap::new() };
+    apply.count_before(batch, usage)?;
+    let mut committed = Committed::default();
+    for write in &batch.writes {
+        apply.write(write)?;
+    }
+    for timer in &batch.timers {
+        match timer {
+            TimerWrite::Remove { id } => apply.remove_timer(*id, usage)?,
+            TimerWrite::Set(row) => {
+                apply.set_timer(row, usage)?;
+                committed.earliest =
+                    Some(committed.earliest.map_or(row.due, |earliest: Timestamp| earliest.min(row.due)));
+            }
+        }
+    }
+    let change = apply.count_after(batch.quota.unwrap_or(limits.scope), now)?;
+    for row in &batch.outbox {
+        committed.outbox.push(apply.queue(row)?);
+    }
+    for id in &batch.sent {
+        apply.execute("DELETE FROM outbox WHERE id = ?1 AND bot = ?2", params![id, batch.bot])?;
+    }
+    apply.rest(batch)?;
+    Ok((committed, change))
+}
+
+/// Removes up to `limit` values that expired by `now`; says how many.
+pub(super) fn sweep(
+    connection: &Connection,
+    usage: &mut Usage,
+    now: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare_cached(
+        "DELETE FROM kv WHERE (bot, script, key) IN
+             (SELECT bot, script, key FROM kv WHERE expires <= ?1 ORDER BY expires LIMIT ?2)
+         RETURNING bot, script, octet_length(key) + octet_length(value)",
+    )?;
+    let mut rows = statement.query(params![now.as_millisecond(), to_i64(limit)])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let scope = Scope { bot: row.get(0)?, script: row.get(1)? };
+        let bytes: i64 = row.get(2)?;
+        if let Some(known) = usage.known.get_mut(&scope) {
+            *known = known.saturating_sub(bytes.unsigned_abs() + ROW_COST);
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Bytes that one script keeps, read from the tables.
+pub(super) fn scope_bytes(connection: &Connection, bot: &str, script: &str) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached(
+        "SELECT (SELECT ifnull(sum(octet_length(key) + octet_length(value) + ?3), 0)
+                 FROM kv WHERE bot = ?1 AND script = ?2)
+              + (SELECT ifnull(sum(octet_length(name) + octet_length(data) + ?3), 0)
+                 FROM timers WHERE bot = ?1 AND script = ?2)",
+    )?;
+    let bytes: i64 = statement.query_row(params![bot, script, ROW_COST as i64], |row| row.get(0))?;
+    Ok(bytes.unsigned_abs())
+}
+
+impl Usage {
+    /// Takes over what a batch changed.
+    pub(super) fn keep(&mut self, change: Change) {
+        self.known.extend(change);
+    }
+
+    /// Forgets everything: a transaction did not hold, so what was counted may be wrong.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+}
+
+struct Apply<'a> {
+    connection: &'a Connection,
+    path: &'a Path,
+    bot: &'a str,
+    limits: &'a Limits,
+    /// By script: what it kept before, and what it keeps now.
+    counts: BTreeMap<String, Count>,
+}
+
+#[derive(Clone, Copy)]
+struct Count {
+    before: u64,
+    now: u64,
+}
+
+impl Apply<'_> {
+    /// Knows, before the first change, what every script that adds something keeps.
+    fn count_before(&mut self, batch: &Batch, usage: &mut Usage) -> Result<(), StoreError> {
+        let of_timers = batch.timers.iter().filter_map(|timer| match timer {
+            TimerWrite::Remove { .. } => None,
+            TimerWrite::Set(row) => Some(&row.script),
+        });
+        for script in batch.writes.iter().map(|write| &write.script).chain(of_timers) {
+            if self.counts.contains_key(script) {
+                continue;
+            }
+            let scope = Scope { bot: batch.bot.clone(), script: script.clone() };
+            let before = match usage.known.get(&scope) {
+                Some(known) => *known,
+                None => {
+                    let counted = self.sql(scope_bytes(self.connection, self.bot, script))?;
+                    usage.known.insert(scope, counted);
+                    counted
+                }
+            };
+            self.counts.insert(script.clone(), Count { before, now: before });
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, write: &Write) -> Result<(), StoreError> {
+        self.check_key(&write.key)?;
+        let old: Option<i64> = self.sql(
+            self.connection
+                .prepare_cached(
+                    "SELECT octet_length(value) FROM kv WHERE bot = ?1 AND script = ?2 AND key = ?3",
+                )
+                .and_then(|mut statement| {
+                    statement
+                        .query_row(params![self.bot, write.script, write.key], |row| row.get(0))
+                        .optional()
+                }),
+        )?;
+        let size = |value: u64| value + write.key.len() as u64 + ROW_COST;
+        let removed = old.map_or(0, |bytes| size(bytes.unsigned_abs()));
+        let Some(value) = &write.value else {
+            if old.is_some() {
+                self.execute(
+                    "DELETE FROM kv WHERE bot = ?1 AND script = ?2 AND key = ?3",
+                    params![self.bot, write.script, write.key],
+                )?;
+            }
+            self.account(&write.script, 0, removed);
+            return Ok(());
+        };
+        let text = self.json(&write.key, value)?;
+        let expires = write.expires.map(Timestamp::as_millisecond);
+        self.execute(
+            "INSERT INTO kv (bot, script, key, value, expires) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET value = ?4, expires = ?5",
+            params![self.bot, write.script, write.key, text, expires],
+        )?;
+        self.account(&write.script, size(text.len() as u64), removed);
+        Ok(())
+    }
+
+    fn set_timer(&mut self, row: &TimerRow, usage: &Usage) -> Result<(), StoreError> {
+        self.check_key(&row.name)?;
+        let data = self.json(&row.name, &row.data)?;
+        // The same number again replaces the timer: the turn that set it runs again.
+        self.remove_timer(row.id, usage)?;
+        self.execute(
+            "INSERT INTO timers (id, bot, script, name, due_ms, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![row.id, self.bot, row.script, row.name, row.due.as_millisecond(), data],
+        )?;
+        self.account(&row.script, (row.name.len() + data.len()) as u64 + ROW_COST, 0);
+        Ok(())
+    }
+
+    fn remove_timer(&mut self, id: i64, usage: &Usage) -> Result<(), StoreError> {
+        let removed: Option<(String, i64)> = self.sql(
+            self.connection
+                .prepare_cached(
+                    "DELETE FROM timers WHERE id = ?1 AND bot = ?2
+                     RETURNING script, octet_length(name) + octet_length(data)",
+                )
+                .and_then(|mut statement| {
+                    statement
+                        .query_row(params![id, self.bot], |row| Ok((row.get(0)?, row.get(1)?)))
+                        .optional()
+                }),
+        )?;
+        let Some((script, bytes)) = removed else { return Ok(()) };
+        if !self.counts.contains_key(&script) {
+            // A script that is not known yet is counted when it next adds something, without this timer.
+            let scope = Scope { bot: self.bot.to_owned(), script: script.clone() };
+            let Some(known) = usage.known.get(&scope) else { return Ok(()) };
+            self.counts.insert(script.clone(), Count { before: *known, now: *known });
+        }
+        self.account(&script, 0, bytes.unsigned_abs() + ROW_COST);
+        Ok(())
+    }
+
+    /// Refuses scripts that grew beyond `quota`; what has expired does not count against them.
+    fn count_after(&mut self, quota: u64, now: Timestamp) -> Result<Change, StoreError> {
+        let counts = std::mem::take(&mut self.counts);
+        let mut change = Vec::with_capacity(counts.len());
+        for (script, mut count) in counts {
+            if count.now > count.before && count.now > quota {
+                self.execute(
+                    "DELETE FROM kv WHERE bot = ?1 AND script = ?2 AND expires <= ?3",
+                    params![self.bot, script, now.as_millisecond()],
+                )?;
+                count.now = self.sql(scope_bytes(self.connection, self.bot, &script))?;
+                if count.now > quota {
+                    return Err(StoreError::Quota { script, bytes: count.now, limit: quota });
+                }
+            }
+            change.push((Scope { bot: self.bot.to_owned(), script }, count.now));
+        }
+        Ok(change)
+    }
+
+    fn queue(&self, row: &OutboxRow) -> Result<i64, StoreError> {
+        self.execute(
+            "INSERT INTO outbox (bot, stanza_id, xml, created) VALUES (?1, ?2, ?3, ?4)",
+            params![self.bot, row.stanza_id, row.xml, row.created.as_millisecond()],
+        )?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn rest(&self, batch: &Batch) -> Result<(), StoreError> {
+        if let Some(roster) = &batch.roster {
+            self.execute(
+                "INSERT INTO roster (bot, ver, items) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET ver = ?2, items = ?3",
+                params![self.bot, roster.ver, roster.items.to_string()],
+            )?;
+        }
+        match &batch.sasl {
+            None => {}
+            Some(keys) if keys.is_empty() => {
+                self.execute("DELETE FROM sasl WHERE bot = ?1", params![self.bot])?;
+            }
+            Some(keys) => self.execute(
+                "INSERT INTO sasl (bot, keys) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET keys = ?2",
+                params![self.bot, keys.as_slice()],
+            )?,
+        }
+        for (key, value) in &batch.meta {
+            self.check_key(key)?;
+            match value {
+                None => self.execute("DELETE FROM meta WHERE key = ?1", params![key])?,
+                Some(value) => self.execute(
+                    "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
+                    params![key, value.to_string()],
+                )?,
+            }
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, script: &str, added: u64, removed: u64) {
+        if let Some(count) = self.counts.get_mut(script) {
+            count.now = (count.now + added).saturating_sub(removed);
+        }
+    }
+
+    fn check_key(&self, key: &str) -> Result<(), StoreError> {
+        let (bytes, limit) = (key.len(), self.limits.key);
+        if bytes == 0 || bytes > limit { Err(StoreError::Key { bytes, limit }) } else { Ok(()) }
+    }
+
+    fn json(&self, key: &str, value: &Value) -> Result<String, StoreError> {
+        let text = value.to_string();
+        let (bytes, limit) = (text.len(), self.limits.value);
+        if bytes > limit {
+            return Err(StoreError::Value { key: key.to_owned(), bytes, limit });
+        }
+        Ok(text)
+    }
+
+    fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<(), StoreError> {
+        let result = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values));
+        self.sql(result).map(drop)
+    }
+
+    fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|error| StoreError::from_sqlite(self.path, &error))
+    }
+}
+
+fn to_i64(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,7 +1,11 @@
 //! What can go wrong with the store, who has to act, and what to do.
 
+use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 /// Why the store refused or failed. One error is told to everyone whom it concerns, so it can be copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,3 +88,119 @@ pub enum StoreError {
         limit: usize,
     },
 }
+
+impl StoreError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Corrupt { .. } => Some(
+                "stop the program and put a backup in the file's place (removing its `-wal` and `-shm`); without \
+                 one, `sqlite3 rhapsode.db .recover | sqlite3 recovered.db` saves what can be read",
+            ),
+            Self::Foreign { .. } => Some("name another folder under `storage`"),
+            Self::Full { .. } => Some("make room on the disk; the store goes on by itself"),
+            Self::Io { .. } => Some("look at the disk and at the folder's owner, then start again"),
+            Self::Locked { .. } => {
+                Some("one process at a time: stop the other, or name another folder under `storage`")
+            }
+            Self::Newer { .. } => Some("go back to the newer version, or to a backup from before it"),
+            Self::Busy { .. }
+            | Self::Closed
+            | Self::Key { .. }
+            | Self::Quota { .. }
+            | Self::Sql { .. }
+            | Self::Value { .. } => None,
+        }
+    }
+
+    /// The store takes nothing more: the process should end, and whoever starts it again finds what was
+    /// committed. A flush that failed must not be tried again, for what it left on the disk is unknown.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Io { .. } => true,
+            Self::Busy { .. }
+            | Self::Closed
+            | Self::Foreign { .. }
+            | Self::Full { .. }
+            | Self::Key { .. }
+            | Self::Locked { .. }
+            | Self::Newer { .. }
+            | Self::Quota { .. }
+            | Self::Sql { .. }
+            | Self::Value { .. } => false,
+        }
+    }
+
+    pub(super) fn from_io(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path: path.to_owned() },
+            _ => Self::Io { path: path.to_owned(), detail: error.to_string() },
+        }
+    }
+
+    pub(super) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let detail = error.to_string();
+        match error {
+            rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
+                ErrorCode::DiskFull => Self::Full { path },
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt { path, detail },
+                ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure => Self::Io { path, detail },
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+                    // Someone looks inside with another tool, and holds a lock for longer than we wait.
+                    Self::Locked { folder: path.parent().unwrap_or(&path).to_owned(), pid: None }
+                }
+                // The rest means that this program used SQLite wrongly.
+                _ => Self::Sql { code: failure.extended_code, detail },
+            },
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => Self::Corrupt { path, detail },
+            // Misuse of the library, as above.
+            _ => Self::Sql { code: 0, detail },
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy { queued } => write!(f, "the store is behind by {queued} turns"),
+            Self::Closed => write!(f, "the store is closed"),
+            Self::Corrupt { path, detail } => {
+                write!(f, "the store `{}` is damaged: {detail}", path.display())
+            }
+            Self::Foreign { path } => write!(f, "`{}` belongs to another program", path.display()),
+            Self::Full { path } => write!(f, "no space left for the store `{}`", path.display()),
+            Self::Io { path, detail } => {
+                write!(f, "the disk refuses the store `{}`: {detail}", path.display())
+            }
+            Self::Key { bytes: 0, .. } => write!(f, "a key or timer name is empty"),
+            Self::Key { bytes, limit } => {
+                write!(f, "a key or timer name has {bytes} bytes; {limit} are allowed")
+            }
+            Self::Locked { folder, pid: Some(pid) } => {
+                write!(f, "the store folder `{}` is in use by process {pid}", folder.display())
+            }
+            Self::Locked { folder, pid: None } => {
+                write!(f, "the store folder `{}` is in use by another process", folder.display())
+            }
+            Self::Newer { found, known } => {
+                write!(f, "the store has format {found}, and this program knows format {known}")
+            }
+            Self::Quota { script, bytes, limit } => {
+                write!(f, "script `{script}` would keep {bytes} bytes; {limit} are allowed")
+            }
+            Self::Sql { code, detail } => write!(f, "the store was used wrongly ({code}): {detail}"),
+            Self::Value { key, bytes, limit } => {
+                write!(f, "the value of `{key}` has {bytes} bytes as JSON; {limit} are allowed")
+            }
+        }
+    }
+}
+
+impl Error for StoreError {}

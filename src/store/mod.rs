@@ -11,6 +11,9 @@ pub mod reader;
 mod schema;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -20,8 +23,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::store::error::StoreError;
+use crate::store::lock::{FolderLock, ScratchFolder};
 use crate::store::reader::StoreReader;
-use crate::store::writer::Writer;
+use crate::store::writer::{Workplace, Writer};
 
 /// The store of one process. Clones share it; the last one to go commits what is queued and closes.
 #[derive(Clone)]
@@ -180,12 +184,15 @@ pub struct Committed {
 /// has failed. It must not block: everyone waits behind it.
 pub type Done = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
 
+/// Dropped in this order: the writer closes the file last, the scratch folder goes after it.
 struct Shared {
+    reader: Mutex<StoreReader>,
+    writer: Writer,
+    _scratch: Option<ScratchFolder>,
     folder: PathBuf,
     clock: Clock,
-    writer: Writer,
+    queue: usize,
     timer_ids: AtomicI64,
-    reader: Mutex<StoreReader>,
 }
 
 impl Store {
@@ -200,12 +207,14 @@ impl Store {
 
     /// As [`Store::open`], with everything chosen.
     pub fn open_with(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        todo!()
+        Self::start(dir, options, None)
     }
 
     /// A store in a folder of its own that vanishes with it: for trying scripts out.
     pub fn scratch(options: StoreOptions) -> Result<Self, StoreError> {
-        todo!()
+        let folder = ScratchFolder::create()?;
+        let path = folder.path.clone();
+        Self::start(&path, options, Some(folder))
     }
 
     /// The folder it lives in.
@@ -215,13 +224,13 @@ impl Store {
 
     /// A connection to read by; one per thread.
     pub fn reader(&self) -> Result<StoreReader, StoreError> {
-        todo!()
+        StoreReader::open(&self.shared.folder.join(schema::FILE), Arc::clone(&self.shared.clock))
     }
 
     /// Queues `batch`. Batches are committed in the order of the calls, several at a time; each is kept or
     /// refused by itself.
     pub fn commit(&self, batch: Batch, done: Done) {
-        todo!()
+        self.shared.writer.push(batch, done, self.shared.queue);
     }
 
     /// As [`Store::commit`], and waits. Not for threads that others wait for, nor for callbacks.
@@ -249,7 +258,29 @@ impl Store {
 
     /// Batches that wait for the writer.
     pub fn queued(&self) -> usize {
-        todo!()
+        self.shared.writer.queued()
+    }
+
+    fn start(dir: &Path, options: StoreOptions, scratch: Option<ScratchFolder>) -> Result<Self, StoreError> {
+        let lock = FolderLock::acquire(dir)?;
+        let path = dir.join(schema::FILE);
+        let connection = schema::open_writer(&path, &options)?;
+        let reader = StoreReader::open(&path, Arc::clone(&options.clock))?;
+        let timer_ids = AtomicI64::new(reader.last_timer_id()? + 1);
+        let clock = Arc::clone(&options.clock);
+        let place = Workplace { connection, path, limits: options.limits, clock, _lock: lock };
+        let writer = Writer::start(place)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                reader: Mutex::new(reader),
+                writer,
+                _scratch: scratch,
+                folder: dir.to_owned(),
+                clock: options.clock,
+                queue: options.limits.queue,
+                timer_ids,
+            }),
+        })
     }
 }
 
