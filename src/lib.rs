@@ -21,4 +21,5 @@ pub mod session;
 pub mod stanza;
 pub mod store;
 pub mod stream;
+pub mod xep;
 pub mod xml;
