@@ -221,3 +221,177 @@ impl fmt::Display for NoMechanism {
 }
 
 impl std::error::Error for NoMechanism {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Password;
+
+    const SCRAM_256: Mechanism = Mechanism::Scram { hash: Hash::Sha256, plus: false };
+    const SCRAM_256_PLUS: Mechanism = Mechanism::Scram { hash: Hash::Sha256, plus: true };
+
+    /// Chooses for an account with a password over a channel of TLS 1.3, as `change` wants it.
+    #[track_caller]
+    fn check(
+        offered: &str,
+        bindings: Option<&str>,
+        change: impl FnOnce(&mut Policy<'_>, &mut Channel),
+        expected: Result<(Mechanism, &str), NoMechanism>,
+    ) {
+        let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let credentials = Credentials::Password(Password::new("pencil".to_owned()));
+        let mut channel = Channel {
+            exporter: Some(vec![1; 32]),
+            end_point: Some(vec![2; 32]),
+            verified: true,
+            version: Some(0x0304),
+        };
+        let unused = Channel::default();
+        let mut policy = Policy {
+            credentials: &credentials,
+            channel: &unused,
+            binding: Preference::Prefer,
+            used_scram: false,
+            used_plus: false,
+            allow_plain: true,
+        };
+        change(&mut policy, &mut channel);
+        policy.channel = &channel;
+        let bindings = bindings.map(names);
+        let chosen = choose(&names(offered), bindings.as_deref(), &policy);
+        let chosen = chosen.map(|choice| (choice.mechanism, choice.flag.text()));
+        assert_eq!(chosen, expected.map(|(mechanism, flag)| (mechanism, flag.to_owned())));
+    }
+
+    fn as_it_is(_: &mut Policy<'_>, _: &mut Channel) {}
+
+    #[test]
+    fn prefers_the_better_mechanism_in_any_order_of_arrival() {
+        let expected = Ok((Mechanism::Scram { hash: Hash::Sha512, plus: false }, "y"));
+        check("PLAIN SCRAM-SHA-1 SCRAM-SHA-512 SCRAM-SHA-256", None, as_it_is, expected);
+        check("X-OAUTH2 PLAIN SCRAM-SHA-256", None, as_it_is, Ok((SCRAM_256, "y")));
+        let expected = Ok((Mechanism::Scram { hash: Hash::Sha1, plus: true }, "p=tls-exporter"));
+        check("SCRAM-SHA-512 SCRAM-SHA-1-PLUS SCRAM-SHA-1", Some("tls-exporter"), as_it_is, expected);
+    }
+
+    #[test]
+    fn binds_by_the_best_type_that_both_ends_have() {
+        let offered = "SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
+        let both = Some("tls-server-end-point tls-exporter");
+        check(offered, both, as_it_is, Ok((SCRAM_256_PLUS, "p=tls-exporter")));
+        let expected = || Ok((SCRAM_256_PLUS, "p=tls-server-end-point"));
+        check(offered, both, |_, channel| channel.exporter = None, expected());
+        check(offered, Some("tls-server-end-point"), as_it_is, expected());
+    }
+
+    #[test]
+    fn never_guesses_a_binding_type_and_never_says_y_where_plus_is_offered() {
+        // ejabberd 23.01 and Prosody 0.12: -PLUS for `tls-unique` only, and no list.
+        let offered = "PLAIN SCRAM-SHA-256-PLUS SCRAM-SHA-256";
+        check(offered, None, as_it_is, Ok((SCRAM_256, "n")));
+        check(offered, Some(""), as_it_is, Ok((SCRAM_256, "n")));
+        check(offered, Some("tls-unique"), as_it_is, Ok((SCRAM_256, "n")));
+        // -PLUS with a hash that nobody here knows is still -PLUS.
+        check("SCRAM-SHA-256 SCRAM-SHA3-512-PLUS", Some("tls-exporter"), as_it_is, Ok((SCRAM_256, "n")));
+    }
+
+    #[test]
+    fn says_y_only_where_nothing_of_channel_binding_was_announced() {
+        check("SCRAM-SHA-256", None, as_it_is, Ok((SCRAM_256, "y")));
+        // An end that cannot bind says so.
+        check("SCRAM-SHA-256", None, |_, channel| *channel = Channel::default(), Ok((SCRAM_256, "n")));
+        check("SCRAM-SHA-256", None, |policy, _| policy.binding = Preference::Off, Ok((SCRAM_256, "n")));
+    }
+
+    #[test]
+    fn s11_a_list_of_types_without_a_mechanism_for_them_ends_the_login() {
+        let offered = "SCRAM-SHA-256 PLAIN";
+        check(offered, Some("tls-exporter"), as_it_is, Err(NoMechanism::PlusMissing));
+        let off = |policy: &mut Policy<'_>, _: &mut Channel| policy.binding = Preference::Off;
+        check(offered, Some("tls-exporter"), off, Ok((SCRAM_256, "n")));
+        // Passwords that are checked elsewhere: the types are announced, SCRAM is not.
+        check("PLAIN", Some("tls-exporter"), as_it_is, Ok((Mechanism::Plain, "n")));
+    }
+
+    #[test]
+    fn off_never_binds() {
+        let off = |policy: &mut Policy<'_>, _: &mut Channel| policy.binding = Preference::Off;
+        check("SCRAM-SHA-256-PLUS SCRAM-SHA-256", Some("tls-exporter"), off, Ok((SCRAM_256, "n")));
+        let offered = vec!["SCRAM-SHA-256-PLUS".to_owned()];
+        check(
+            "SCRAM-SHA-256-PLUS",
+            Some("tls-exporter"),
+            |policy, _| policy.binding = Preference::Off,
+            Err(NoMechanism::NothingInCommon { offered }),
+        );
+    }
+
+    #[test]
+    fn require_takes_nothing_else() {
+        let require = |policy: &mut Policy<'_>, _: &mut Channel| policy.binding = Preference::Require;
+        let refused = || Err(NoMechanism::BindingRequired);
+        check(
+            "SCRAM-SHA-256-PLUS SCRAM-SHA-256",
+            Some("tls-exporter"),
+            require,
+            Ok((SCRAM_256_PLUS, "p=tls-exporter")),
+        );
+        check("SCRAM-SHA-256-PLUS SCRAM-SHA-256", None, require, refused());
+        check("SCRAM-SHA-256-PLUS SCRAM-SHA-256", Some("tls-unique"), require, refused());
+        check("SCRAM-SHA-256 PLAIN", None, require, refused());
+        check("PLAIN", None, require, refused());
+    }
+
+    #[test]
+    fn s11_an_account_that_had_plus_does_not_log_in_without() {
+        let pinned = |policy: &mut Policy<'_>, _: &mut Channel| policy.used_plus = true;
+        check("SCRAM-SHA-256", None, pinned, Err(NoMechanism::BindingRequired));
+        check("PLAIN", None, pinned, Err(NoMechanism::BindingRequired));
+    }
+
+    #[test]
+    fn s11_plain_is_refused_after_scram() {
+        let used = |policy: &mut Policy<'_>, _: &mut Channel| policy.used_scram = true;
+        check("PLAIN", None, used, Err(NoMechanism::PlainAfterScram));
+        check("PLAIN X-OAUTH2", Some("tls-unique"), used, Err(NoMechanism::PlainAfterScram));
+    }
+
+    #[test]
+    fn plain_needs_verified_tls_and_leave() {
+        check("PLAIN", None, as_it_is, Ok((Mechanism::Plain, "n")));
+        check("PLAIN", None, |_, channel| channel.verified = false, Err(NoMechanism::PlainUnverified));
+        check("PLAIN", None, |policy, _| policy.allow_plain = false, Err(NoMechanism::PlainForbidden));
+    }
+
+    #[test]
+    fn credentials_decide_what_fits() {
+        let names = ["EXTERNAL", "ANONYMOUS", "PLAIN"].map(str::to_owned);
+        let channel = Channel { verified: true, ..Channel::default() };
+        for (credentials, expected) in
+            [(Credentials::External, Mechanism::External), (Credentials::Anonymous, Mechanism::Anonymous)]
+        {
+            let policy = Policy {
+                credentials: &credentials,
+                channel: &channel,
+                binding: Preference::Require,
+                used_scram: true,
+                used_plus: true,
+                allow_plain: false,
+            };
+            assert_eq!(choose(&names, None, &policy).map(|choice| choice.mechanism), Ok(expected));
+            let refused = NoMechanism::NothingInCommon { offered: vec!["PLAIN".to_owned()] };
+            assert_eq!(choose(&names[2..], None, &policy), Err(refused));
+        }
+    }
+
+    #[test]
+    fn the_offer_is_sorted_by_octets() {
+        let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let mechanisms = names("SCRAM-SHA-1-PLUS SCRAM-SHA-1");
+        let offer = Offer::new(&mechanisms, Some(&names("tls-server-end-point tls-exporter")));
+        let expected = "SCRAM-SHA-1\u{1e}SCRAM-SHA-1-PLUS\u{1f}tls-exporter\u{1e}tls-server-end-point";
+        assert_eq!(offer.as_bytes(), expected.as_bytes());
+        assert_eq!(Offer::new(&mechanisms[1..], None).as_bytes(), b"SCRAM-SHA-1");
+        assert_eq!(Offer::new(&mechanisms[1..], Some(&[])).as_bytes(), b"SCRAM-SHA-1\x1f");
+    }
+}

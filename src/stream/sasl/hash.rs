@@ -78,3 +78,44 @@ where
     mac.update(data);
     mac.finalize().into_bytes().to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pbkdf2_agrees_with_rfc_6070_and_rfc_7914() {
+        for (hash, password, salt, iterations, expected) in [
+            (Hash::Sha1, "password", "salt", 1, "0c60c80f961f0e71f3a9b524af6012062fe037a6"),
+            (Hash::Sha1, "password", "salt", 4096, "4b007901b765489abead49d926f721d065a429c1"),
+            (
+                Hash::Sha256,
+                "passwd",
+                "salt",
+                1,
+                "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc",
+            ),
+        ] {
+            assert_eq!(hex(&hash.salted(password.as_bytes(), salt.as_bytes(), iterations)), expected);
+        }
+    }
+
+    #[test]
+    fn hmac_agrees_with_rfc_4231_case_2() {
+        let mac = Hash::Sha256.hmac(b"Jefe", b"what do ya want for nothing?");
+        assert_eq!(hex(&mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let mac = Hash::Sha512.hmac(b"Jefe", b"what do ya want for nothing?");
+        assert!(hex(&mac).starts_with("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"));
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_hashes() {
+        for hash in Hash::ALL {
+            assert_eq!(hash.digest(b"").len(), hash.octets());
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -150,3 +150,54 @@ impl fmt::Debug for StoredKeys {
 
 /// First octet of the opaque form.
 const FORMAT: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_their_opaque_form() {
+        for hash in Hash::ALL {
+            let keys = request(hash).derive();
+            let bytes = keys.to_bytes();
+            let again = ScramKeys::from_bytes(&bytes).expect("written by to_bytes");
+            assert!(again.fits(hash, b"salt", 2));
+            assert_eq!(again.client_key(), keys.client_key());
+            assert_eq!(again.server_key(), keys.server_key());
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_opaque_form() {
+        let bytes = request(Hash::Sha256).derive().to_bytes();
+        for length in 0..bytes.len() {
+            assert!(ScramKeys::from_bytes(&bytes[..length]).is_none(), "{length} octets");
+        }
+        assert!(ScramKeys::from_bytes(&[&bytes[..], &[0]].concat()).is_none());
+        assert!(ScramKeys::from_bytes(&[1, 2, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).is_none());
+        assert!(ScramKeys::from_bytes(&[2; 80]).is_none());
+    }
+
+    #[test]
+    fn keys_fit_only_what_they_were_derived_for() {
+        let keys = request(Hash::Sha256).derive();
+        assert!(keys.fits(Hash::Sha256, b"salt", 2));
+        assert!(!keys.fits(Hash::Sha256, b"salt", 3));
+        assert!(!keys.fits(Hash::Sha256, b"Salt", 2));
+        assert!(!keys.fits(Hash::Sha1, b"salt", 2));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let request = request(Hash::Sha1);
+        let keys = request.derive();
+        assert_eq!(format!("{request:?}"), "KeyRequest(SHA-1, 2 iterations)");
+        assert_eq!(format!("{keys:?}"), "ScramKeys(SHA-1, 2 iterations)");
+        assert_eq!(format!("{:?}", StoredKeys::of(&keys)), "StoredKeys(SHA-1, 2 iterations)");
+    }
+
+    fn request(hash: Hash) -> KeyRequest {
+        let password = Password::new("pencil".to_owned());
+        KeyRequest { hash, password, salt: b"salt".to_vec(), iterations: 2 }
+    }
+}

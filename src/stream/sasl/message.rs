@@ -241,3 +241,143 @@ fn version(text: &str) -> Result<u16, SaslError> {
     }
     u16::from_str_radix(text, 16).map_err(|_| SaslError::Malformed { part: "the TLS version" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_server_first_with_optional_attributes() {
+        let first = ServerFirst::parse("r=abc,s=c2FsdA==,i=4096,h=aGFzaA==,x=y=z,t=0304");
+        let expected = ServerFirst {
+            nonce: "abc",
+            salt: b"salt".to_vec(),
+            iterations: "4096",
+            offer_hash: Some(b"hash".to_vec()),
+            tls_version: Some(0x0304),
+        };
+        assert_eq!(first, Ok(expected));
+    }
+
+    #[test]
+    fn refuses_server_first_that_breaks_the_grammar() {
+        for message in [
+            "",
+            "r=abc",
+            "r=abc,s=c2FsdA==",
+            "s=c2FsdA==,r=abc,i=4096",
+            "r=,s=c2FsdA==,i=4096",
+            "r=a\u{e4},s=c2FsdA==,i=4096",
+            "r=a b,s=c2FsdA==,i=4096",
+            "r=abc,s=c2Fsd,i=4096",
+            "r=abc,s=c2FsdA,i=4096",
+            "r=abc,s=c2FsdA==\n,i=4096",
+            "r=abc,s=c2FsdA==,i=4096,",
+            "r=abc,s=c2FsdA==,i=4096,x",
+            "r=abc,s=c2FsdA==,i=4096,i=1",
+            "r=abc,s=c2FsdA==,i=4096,\u{e4}=1",
+            "r=abc,s=c2FsdA==,i=4096,h=aGFzaA==,h=aGFzaA==",
+            "r=abc,s=c2FsdA==,i=4096,t=304",
+            "r=abc,s=c2FsdA==,i=4096,t=+304",
+            "r=abc,s=c2FsdA==,i=4096,t=030A",
+        ] {
+            assert!(
+                matches!(ServerFirst::parse(message), Err(SaslError::Malformed { .. })),
+                "{message:?} passed"
+            );
+        }
+    }
+
+    #[test]
+    fn mandatory_extensions_are_refused_wherever_they_stand() {
+        for message in ["m=x,r=abc,s=c2FsdA==,i=4096", "r=abc,m=x,s=c2FsdA==", "r=a,s=c2FsdA==,i=1,m=x"] {
+            assert_eq!(ServerFirst::parse(message), Err(SaslError::Extension));
+        }
+        assert_eq!(server_final("v=c2FsdA==,m=x"), Err(SaslError::Extension));
+        assert_eq!(ClientFirst::parse("n,,m=x,n=a,r=b"), Err(SaslError::Extension));
+        assert_eq!(ClientFirst::parse("n,,n=a,r=b,m=x"), Err(SaslError::Extension));
+        assert_eq!(ClientFinal::parse("c=biws,r=b,m=x,p=AAAA"), Err(SaslError::Extension));
+    }
+
+    #[test]
+    fn reports_what_the_server_says() {
+        let refused = |reason: &str| Err(SaslError::Refused { reason: reason.to_owned() });
+        assert_eq!(server_final("e=invalid-proof"), refused("invalid-proof"));
+        assert_eq!(server_final("e=other-error,x=y"), refused("other-error"));
+        let refused = SaslError::Refused { reason: "no-resources".to_owned() };
+        assert_eq!(ServerFirst::parse("e=no-resources"), Err(refused));
+    }
+
+    #[test]
+    fn s09_iteration_counts_are_read_strictly_and_held_against_the_bounds() {
+        let read = |text| iterations(text, 4096, 1_000_000);
+        assert_eq!(read("4096"), Ok(4096));
+        assert_eq!(read("10000"), Ok(10_000));
+        assert_eq!(read("1000000"), Ok(1_000_000));
+        for text in [
+            "",
+            "0",
+            "1",
+            "999",
+            "4095",
+            "1000001",
+            "2147483647",
+            "4294967295",
+            "4294971392",
+            "9223372036854775808",
+            "+4096",
+            "-4096",
+            "04096",
+            "0x1000",
+            "4096 ",
+            " 4096",
+            "4096.0",
+            "4_096",
+            "\u{664}\u{660}\u{669}\u{666}",
+        ] {
+            assert!(matches!(read(text), Err(SaslError::Iterations { .. })), "{text:?} passed");
+        }
+    }
+
+    #[test]
+    fn names_keep_commas_and_equals_signs() {
+        assert_eq!(escape(",=,="), "=2C=3D=2C=3D");
+        assert_eq!(unescape("=2C=3D=2C=3D").as_deref(), Ok(",=,="));
+        assert_eq!(unescape("=3D2C").as_deref(), Ok("=2C"));
+        for name in ["", "a=", "=2", "=2c", "=41", "=\u{e4}", "a\0"] {
+            assert!(unescape(name).is_err(), "{name:?} passed");
+        }
+    }
+
+    #[test]
+    fn reads_client_first() {
+        let first = ClientFirst::parse("p=tls-exporter,a=a=2Cb,n=user,r=nonce,x=y").expect("by the grammar");
+        assert_eq!(first.flag, "p=tls-exporter");
+        assert_eq!(first.authzid.as_deref(), Some("a,b"));
+        assert_eq!(first.header, "p=tls-exporter,a=a=2Cb,");
+        assert_eq!((first.username.as_str(), first.nonce), ("user", "nonce"));
+        assert_eq!(first.bare, "n=user,r=nonce,x=y");
+        for message in ["", "n", "n,,", "n,,n=,r=a", "n,,n=a,r=", "x,,n=a,r=b", "p=,,n=a,r=b", "n,b,n=a,r=b"]
+        {
+            assert!(ClientFirst::parse(message).is_err(), "{message:?} passed");
+        }
+    }
+
+    #[test]
+    fn reads_client_final() {
+        let last = ClientFinal::parse("c=biws,r=nonce,x=y,p=AAAA").expect("by the grammar");
+        assert_eq!(last.binding, b"n,,");
+        assert_eq!((last.nonce, last.without_proof), ("nonce", "c=biws,r=nonce,x=y"));
+        assert_eq!(last.proof, [0, 0, 0]);
+        for message in [
+            "",
+            "c=biws,r=a",
+            "c=biws,r=a,p=A",
+            "r=a,c=biws,p=AAAA",
+            "c=biws,p=AAAA",
+            "c=biws,r=a,p=AAAA,x=y",
+        ] {
+            assert!(ClientFinal::parse(message).is_err(), "{message:?} passed");
+        }
+    }
+}
