@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_owned_unchanged() {
-        assert_eq!(name("zebra"), Atom::Owned::<str>("zebra".to_owned()));
-        assert_eq!(namespace("urn:x".to_owned()), Atom::Owned::<str>("urn:x".to_owned()));
+        assert_eq!(name("zebra"), Atom::Owned("zebra".to_owned()));
+        assert_eq!(namespace("urn:x".to_owned()), Atom::Owned("urn:x".to_owned()));
     }
 }
