@@ -116,6 +116,11 @@ impl Framer {
     /// Adds what arrived. Take frames until there are none, then push again:
     /// the limit on bytes is enforced while frames are taken.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.failure.is_some() {
+            self.buffer = Vec::new();
+            self.taken = 0;
+            return;
+        }
         self.release();
         if self.taken > 0 {
             self.buffer.drain(..self.taken);
@@ -130,11 +135,10 @@ impl Framer {
     /// The next frame, or `None` until more bytes arrive. After an error there is only
     /// that error: what follows a breach has no known meaning.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, XmlError> {
-        self.release();
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let begin = self.taken;
+        self.release();
         let piece = match self.advance() {
             Ok(Some(piece)) => piece,
             Ok(None) => {
@@ -143,7 +147,7 @@ impl Framer {
             }
             Err(error) => return Err(self.fail(error)),
         };
-        self.taken = self.scanned;
+        let begin = std::mem::replace(&mut self.taken, self.scanned);
         let text = match std::str::from_utf8(&self.buffer[begin..self.taken]) {
             Ok(text) => text,
             Err(error) => {
@@ -256,7 +260,7 @@ impl Framer {
             b'?' => return Err(self.restricted(Construct::ProcessingInstruction)),
             b'!' => State::Section(0),
             0 if first => return Err(XmlError::Encoding { at: self.offset(self.scanned) }),
-            _ if in_stream && self.depth == self.limits.depth => return Err(self.limit(Limit::Depth)),
+            _ if in_stream && self.depth >= self.limits.depth => return Err(self.limit(Limit::Depth)),
             _ => {
                 self.attributes = 0;
                 self.state = State::StartTag;
@@ -446,3 +450,11 @@ const TAG_BYTES: usize = 65_536;
 
 /// Capacity that is kept without asking whether it is still needed.
 const SPARE: usize = 16_384;
+
+#[cfg(test)]
+impl Framer {
+    /// Memory held for bytes, for the tests of the limits.
+    pub(super) fn buffer_capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}

@@ -17,6 +17,8 @@ mod declaration;
 mod name;
 mod scope;
 mod tag;
+#[cfg(test)]
+mod tests;
 
 pub use element::{Atom, Attribute, Element, Node};
 pub use error::XmlError;
