@@ -41,8 +41,8 @@ impl<T> Default for Inbox<T> {
 impl<T> Inbox<T> {
     /// Names the actor that is woken; it finds what came before as well.
     pub fn attach(&self, owner: Recipient<Wake>) {
-        wake(&owner);
-        *self.shared.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner);
+        let mut current = self.shared.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        wake(current.insert(owner));
     }
 
     /// Adds an item and wakes the owner. How many may wait is the protocol's business: a bot has one

@@ -1,0 +1,406 @@
+//! Getting online and staying there: when to dial, what a fault means for the next try.
+
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context};
+
+use crate::actor::account::Account;
+use crate::actor::backoff::Intensity;
+use crate::actor::message::{Gate, Inbound};
+use crate::actor::status::State;
+use crate::config::settings::TlsMode as Mode;
+use crate::jid::Jid;
+use crate::moment::Moment;
+use crate::net;
+use crate::net::link::{Gone, LinkEvent, LinkOwner};
+use crate::net::{Target, TlsMode};
+use crate::stream::fault::{Fault, Next, Pause, What};
+use crate::stream::{Credentials, Hangup, Initiating, Secured, Stream};
+
+/// How long a stream may take to close before the link is cut.
+const CLOSING: Duration = Duration::from_secs(5);
+/// Redirections in a row that are followed, RFC 6120 §4.9.3.19.
+const REDIRECTS: u32 = 2;
+
+/// Where the account stands with its connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Closing in order; the link is cut at this moment.
+    Closing { due: Instant, then: Then },
+    /// A link exists; the stream may be anywhere between dialling and online.
+    Connected,
+    /// Just made.
+    Idle,
+    /// Waits for a changed configuration.
+    Parked,
+    /// Has ended in order.
+    Stopped,
+    /// Will dial at this moment.
+    Waiting { due: Instant },
+}
+
+/// What follows an orderly close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// A new connection at once.
+    Reconnect,
+    /// The end of the actor.
+    Stop,
+}
+
+impl Phase {
+    /// The moment at which the phase wants to go on by itself.
+    pub fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Closing { due, .. } | Self::Waiting { due } => Some(*due),
+            Self::Connected | Self::Idle | Self::Parked | Self::Stopped => None,
+        }
+    }
+}
+
+/// Counters over several connections, for faults that are tolerable once.
+pub struct Conflicts {
+    replaced: Intensity,
+    abuse: Intensity,
+    redirects: u32,
+    elsewhere: Option<(String, u16)>,
+    /// The last fault said that the password is wrong although it was right before.
+    worked: bool,
+    refusals: u32,
+}
+
+impl Default for Conflicts {
+    fn default() -> Self {
+        Self {
+            replaced: Intensity::new(1, Duration::from_secs(600)),
+            abuse: Intensity::new(2, Duration::from_secs(3600)),
+            redirects: 0,
+            elsewhere: None,
+            worked: false,
+            refusals: 0,
+        }
+    }
+}
+
+impl Conflicts {
+    /// A session is up: redirections and refusals start from nothing.
+    pub fn on_online(&mut self) {
+        self.redirects = 0;
+        self.refusals = 0;
+        self.worked = true;
+    }
+}
+
+/// The link's side of the account: waits for the gate before it reads on.
+struct Owner {
+    account: actix::Addr<Account>,
+    connection: u64,
+}
+
+impl LinkOwner for Owner {
+    async fn inbound(&mut self, event: LinkEvent) -> Result<(), Gone> {
+        let connection = self.connection;
+        match self.account.send(Inbound { connection, event }).await {
+            Ok(Gate::Open) => Ok(()),
+            Ok(Gate::Held(held)) => held.await.map_err(|_| Gone),
+            Err(_) => Err(Gone),
+        }
+    }
+}
+
+impl Account {
+    /// First steps of a new actor.
+    pub(super) fn begin(&mut self, ctx: &mut Context<Self>) {
+        if let Some(reason) = self.spec.paused.clone() {
+            self.phase = Phase::Parked;
+            self.set_state(State::Paused, reason, None);
+            return;
+        }
+        self.queue_login(ctx);
+    }
+
+    /// Takes a place in the login queue of the server; a session to resume needs none.
+    fn queue_login(&mut self, ctx: &mut Context<Self>) {
+        let now = self.deps.now();
+        let at = if self.management.is_some() { now.at } else { self.deps.reserve_login(&self.spec, now.at) };
+        self.set_state(State::Connecting, "", None);
+        if at <= now.at {
+            self.dial(ctx);
+        } else {
+            self.phase = Phase::Waiting { due: at };
+        }
+    }
+
+    /// A deadline of the phase has come.
+    pub(super) fn on_phase_due(&mut self, now: Moment, ctx: &mut Context<Self>) {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Waiting { .. } => self.dial(ctx),
+            Phase::Closing { then, .. } => {
+                self.drop_connection();
+                self.after_close(now, then, ctx);
+            }
+            other => self.phase = other,
+        }
+    }
+
+    fn dial(&mut self, ctx: &mut Context<Self>) {
+        self.connection += 1;
+        self.phase = Phase::Connected;
+        self.set_state(State::Connecting, "", None);
+        let owner = Owner { account: ctx.address(), connection: self.connection };
+        self.link = Some(net::link::spawn(self.target(), self.deps.tls.clone(), owner));
+    }
+
+    fn target(&self) -> Target {
+        let configured = self.spec.server.as_ref().map(|server| (server.host.clone(), server.port));
+        let located = self.management.as_ref().and_then(|management| management.location()).and_then(host_port);
+        Target {
+            domain: self.spec.jid.domain().to_owned(),
+            server: self.conflicts.elsewhere.clone().or(located).or(configured),
+            tls: match self.spec.tls.mode {
+                Mode::Direct => TlsMode::Direct,
+                Mode::StartTls => TlsMode::StartTls,
+            },
+            ca: self.spec.tls.ca.clone(),
+        }
+    }
+
+    pub(super) fn on_link_event(&mut self, now: Moment, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected { direct_tls, peer } => {
+                tracing::debug!(bot = %self.spec.name, %peer, direct_tls, "connected");
+                let config = self.initiating(direct_tls);
+                self.stream = Some(Box::new(Stream::initiating(config, self.ids.fork(), now.at)));
+            }
+            LinkEvent::Secured(info) => {
+                if let Some(stream) = &mut self.stream {
+                    let secured = Secured {
+                        exporter: info.exporter,
+                        end_point: info.end_point,
+                        verified: true,
+                        tls13: info.tls13,
+                        peer_identity: None,
+                    };
+                    stream.on_secured(now.at, secured);
+                }
+            }
+            LinkEvent::Bytes(bytes) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.on_bytes(now.at, &bytes);
+                }
+            }
+            LinkEvent::Closed => self.on_link_gone(now, Hangup::Closed),
+            LinkEvent::Failed { what, detail, certificate } => {
+                let hangup = match what {
+                    net::error::What::Certificate
+                    | net::error::What::Handshake
+                    | net::error::What::DataBeforeTls => Hangup::TlsFailed { detail, certificate },
+                    net::error::What::Authorities
+                    | net::error::What::Dial
+                    | net::error::What::Resolve
+                    | net::error::What::NoService => Hangup::ConnectFailed { detail },
+                    net::error::What::Overflow | net::error::What::Reset => Hangup::Reset { detail },
+                };
+                self.on_link_gone(now, hangup);
+            }
+        }
+    }
+
+    /// The link ended by itself. With a stream, the stream says what that means; without one, we do.
+    fn on_link_gone(&mut self, now: Moment, hangup: Hangup) {
+        self.link = None;
+        match &mut self.stream {
+            Some(stream) => stream.on_hangup(now.at, hangup),
+            None => {
+                let fault = Fault::without_stream(hangup, self.management.is_some());
+                self.on_fault(now, fault);
+            }
+        }
+    }
+
+    fn initiating(&mut self, direct_tls: bool) -> Initiating {
+        Initiating {
+            resource: Some(self.deps.resource(&self.spec)),
+            keys: self.keys.clone(),
+            direct_tls,
+            used_scram: self.used_scram,
+            resume: self.management.take(),
+            lang: self.spec.lang.clone(),
+            ..Initiating::new(self.spec.jid.clone(), Credentials::Password(self.spec.password.clone()))
+        }
+    }
+
+    /// The stream has said its last word.
+    pub(super) fn on_stream_end(&mut self, now: Moment) {
+        if let Some(link) = self.link.take() {
+            link.hang_up();
+        }
+        let was_online = self.take_online();
+        if let Some(mut stream) = self.stream.take() {
+            self.management = stream.abandon();
+        }
+        self.session.on_offline(now);
+        if was_online {
+            self.tell_offline();
+        }
+        if let Phase::Closing { then, .. } = self.phase {
+            self.phase = Phase::Closing { due: now.at, then };
+        } else if self.phase == Phase::Connected {
+            // No fault came before: the peer ended in order.
+            let fault = Fault::without_stream(Hangup::Closed, self.management.is_some());
+            self.on_fault(now, fault);
+        }
+    }
+
+    /// Sorts a fault: retry, wait longer, or wait for the operator. The resource always stays the same.
+    pub(super) fn on_fault(&mut self, now: Moment, fault: Fault) {
+        let detail = fault.to_string();
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Stopped) {
+            tracing::debug!(bot = %self.spec.name, %detail, "ended while closing");
+            return;
+        }
+        let fraction = self.ids.next_fraction();
+        match self.verdict(now, &fault, fraction) {
+            Some(wait) => {
+                tracing::warn!(bot = %self.spec.name, %detail, retry_s = wait.as_secs(), tries = self.backoff.tries, "offline");
+                self.phase = Phase::Waiting { due: now.at + wait };
+                self.set_state(State::Retrying, detail, Some(wait));
+            }
+            None => {
+                tracing::error!(bot = %self.spec.name, %detail, "refused: this account waits for a changed configuration");
+                self.phase = Phase::Parked;
+                self.management = None;
+                self.set_state(State::Refused, detail.clone(), None);
+                self.fail_waiting(&detail);
+            }
+        }
+    }
+
+    /// How long to wait before the next try; `None` means until the configuration changes.
+    fn verdict(&mut self, now: Moment, fault: &Fault, fraction: f64) -> Option<Duration> {
+        match &fault.next {
+            Next::Resume | Next::Reconnect => Some(self.backoff.on_lost(now.at, fraction)),
+            Next::ReconnectElsewhere(host) => {
+                self.conflicts.redirects += 1;
+                self.conflicts.elsewhere =
+                    (self.conflicts.redirects <= REDIRECTS).then(|| host_port(host)).flatten();
+                Some(self.backoff.on_lost(now.at, fraction))
+            }
+            Next::Later(pause) => self.pause(now, *pause, fraction),
+            Next::WaitForConfig => self.refused(now, fault, fraction),
+            Next::Never => None,
+        }
+    }
+
+    fn pause(&mut self, now: Moment, pause: Pause, fraction: f64) -> Option<Duration> {
+        let tolerable = match pause {
+            Pause::Conflict => self.conflicts.replaced.allow(now.at),
+            Pause::Abuse => self.conflicts.abuse.allow(now.at),
+            Pause::Certificate | Pause::Misdirected | Pause::Overload | Pause::Shutdown => true,
+        };
+        if !tolerable {
+            return None;
+        }
+        let (low, high) = pause.range();
+        let drawn = low + (high - low).mul_f64(fraction);
+        Some(self.backoff.on_lost(now.at, fraction).max(drawn))
+    }
+
+    /// A refused password is not tried again, unless the same one has worked: then the server may be at
+    /// fault, and three slow tries cost nothing (a ban of the address would cost all bots).
+    fn refused(&mut self, now: Moment, fault: &Fault, fraction: f64) -> Option<Duration> {
+        self.keys = None;
+        let refused_login = matches!(fault.what, What::AuthenticationRefused { .. });
+        if !refused_login || !self.conflicts.worked {
+            return None;
+        }
+        let wait = [5, 15, 60].get(self.conflicts.refusals as usize).map(|minutes| Duration::from_secs(minutes * 60))?;
+        self.conflicts.refusals += 1;
+        Some(self.backoff.at_least(now.at, wait, fraction))
+    }
+
+    /// Closes in order and dials anew, or dials at once where nothing is open.
+    pub(super) fn reconnect_now(&mut self, ctx: &mut Context<Self>) {
+        self.backoff.reset();
+        self.conflicts = Conflicts::default();
+        self.close(Then::Reconnect, ctx);
+    }
+
+    /// Begins an orderly end.
+    pub(super) fn begin_stop(&mut self, ctx: &mut Context<Self>) {
+        self.flush_acknowledged();
+        self.close(Then::Stop, ctx);
+    }
+
+    fn close(&mut self, then: Then, ctx: &mut Context<Self>) {
+        let now = self.deps.now();
+        match &mut self.stream {
+            Some(stream) => {
+                stream.close(now.at);
+                self.phase = Phase::Closing { due: now.at + CLOSING, then };
+            }
+            None => {
+                self.drop_connection();
+                self.after_close(now, then, ctx);
+            }
+        }
+    }
+
+    fn drop_connection(&mut self) {
+        self.connection += 1;
+        self.link = None;
+        self.gate = None;
+        if self.take_online() {
+            self.tell_offline();
+        }
+        if let Some(mut stream) = self.stream.take() {
+            self.management = stream.abandon();
+        }
+    }
+
+    fn after_close(&mut self, now: Moment, then: Then, ctx: &mut Context<Self>) {
+        match then {
+            Then::Reconnect => {
+                self.session.on_offline(now);
+                self.begin(ctx);
+            }
+            Then::Stop => {
+                self.phase = Phase::Stopped;
+                self.set_state(State::Stopped, "", None);
+                actix::ActorContext::stop(ctx);
+            }
+        }
+    }
+}
+
+/// `host`, `host:port` or `[IPv6]:port` of a redirection.
+fn host_port(text: &str) -> Option<(String, u16)> {
+    const PORT: u16 = 5222;
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, port) = rest.split_once(']')?;
+        let port = port.strip_prefix(':').map_or(Some(PORT), |port| port.parse().ok())?;
+        return Some((host.to_owned(), port));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => (host, port.parse().ok()?),
+        _ => (text, PORT),
+    };
+    // A host name is a domainpart: what is none is not looked up.
+    Jid::from_parts(None, host, None).ok()?;
+    Some((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirections_name_hosts_ports_and_addresses() {
+        assert_eq!(host_port("b.example"), Some(("b.example".to_owned(), 5222)));
+        assert_eq!(host_port("b.example:5269"), Some(("b.example".to_owned(), 5269)));
+        assert_eq!(host_port("[2001:db8::7]:9222"), Some(("2001:db8::7".to_owned(), 9222)));
+        assert_eq!(host_port("[2001:db8::7]"), Some(("2001:db8::7".to_owned(), 5222)));
+        assert_eq!(host_port("b.example:notaport"), None);
+        assert_eq!(host_port(""), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! What comes in: stream events, and session events on their way to the bot.
+
+use std::time::Instant;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use crate::actor::account::Account;
+use crate::actor::handled::Handled;
+use crate::actor::status::Board;
+use crate::event::Event;
+use crate::moment::Moment;
+use crate::script::{Delivery, Turned};
+use crate::session::SessionOutput;
+use crate::store::{Batch, Roster};
+use crate::stream::sasl::KeyRequest;
+use crate::stream::{Online, StreamEvent};
+
+impl Account {
+    pub(super) fn on_stream_event(&mut self, now: Moment, event: StreamEvent, ctx: &mut Context<Self>) {
+        match event {
+            StreamEvent::DeriveKeys(request) => self.derive(request, ctx),
+            StreamEvent::Authenticated { mechanism, keys } => {
+                tracing::debug!(bot = %self.spec.name, mechanism, "authenticated");
+                self.used_scram |= mechanism.starts_with("SCRAM-");
+                if keys.is_some() {
+                    self.keys = keys;
+                }
+            }
+            StreamEvent::Online(online) => self.on_online(now, online),
+            StreamEvent::Stanza { number, element } => {
+                self.session.on_stanza(now, element);
+                self.collect(now, Some(number));
+            }
+            StreamEvent::Acked { up_to } => self.on_acked(now, up_to),
+            StreamEvent::Lost { stanzas, .. } => {
+                for (ticket, element) in stanzas {
+                    self.on_lost(now, ticket, element);
+                }
+            }
+            StreamEvent::Fault(fault) => self.on_fault(now, fault),
+            StreamEvent::Closed => tracing::debug!(bot = %self.spec.name, "stream closed"),
+            // The events of the receiving role cannot come from an initiating stream.
+            StreamEvent::Authenticate(_)
+            | StreamEvent::BeforeLogin(_)
+            | StreamEvent::Bind { .. }
+            | StreamEvent::Enabled { .. }
+            | StreamEvent::Resume { .. } => {}
+        }
+    }
+
+    /// PBKDF2 takes a millisecond and more: another thread does it (protocol A-4).
+    fn derive(&mut self, request: KeyRequest, ctx: &mut Context<Self>) {
+        let connection = self.connection;
+        let keys = self.deps.derive.submit(request);
+        ctx.spawn(keys.into_actor(self).map(move |keys, account, ctx| {
+            if connection != account.connection {
+                return;
+            }
+            let now = account.deps.now();
+            match (keys, &mut account.stream) {
+                (Ok(keys), Some(stream)) => stream.on_keys(now.at, keys),
+                // The queue was full: the stream's own deadline ends this try.
+                (Err(_), _) | (Ok(_), None) => {}
+            }
+            account.turn(ctx);
+        }));
+    }
+
+    fn on_online(&mut self, now: Moment, online: Online) {
+        let Online { jid, resumed, features, sm, mechanism, .. } = online;
+        self.backoff.on_live(now.at);
+        self.conflicts.on_online();
+        if !resumed {
+            self.epoch = self.epoch.wrapping_add(1);
+            self.handled = Handled::default();
+            self.outbox.restart();
+        }
+        self.outbox.online(sm);
+        self.board.online(now.wall, resumed);
+        tracing::info!(bot = %self.spec.name, jid = %jid, resumed, mechanism, "online");
+        self.session.on_online(now, jid, resumed, &features);
+        self.deps.told_online();
+    }
+
+    /// Whether the account was online; it is not any more.
+    pub(super) fn take_online(&mut self) -> bool {
+        self.outbox.offline()
+    }
+
+    /// Scripts learn that the stream is gone.
+    pub(super) fn tell_offline(&mut self) {
+        let standing = self.board.standing();
+        let retry_s = standing.next_try.map(|at| (at - self.deps.now().wall).get_seconds().max(0).unsigned_abs());
+        self.queue_delivery(Event::Offline { reason: standing.detail, retry_s }, None);
+    }
+
+    /// Passes on what the session says; says when it wants to be looked at and whether it sent something.
+    pub(super) fn drain_session(&mut self, now: Moment) -> (Option<Instant>, bool) {
+        self.collect(now, None)
+    }
+
+    /// Drains the session. With a `number`, the events belong to that inbound stanza, which is safe to
+    /// acknowledge when their turns are committed.
+    fn collect(&mut self, now: Moment, number: Option<u32>) -> (Option<Instant>, bool) {
+        let mut parts = 0;
+        let mut sent = false;
+        let due = loop {
+            match self.session.poll_output() {
+                SessionOutput::Send(element) => {
+                    sent = true;
+                    self.send_element(now, element);
+                }
+                SessionOutput::Event(event) => {
+                    parts += u32::from(self.queue_delivery(event, number));
+                }
+                SessionOutput::SaveRoster(roster) => self.save_roster(&roster),
+                SessionOutput::Idle(due) => break due,
+            }
+        };
+        if let Some(number) = number {
+            self.handled.on_stanza(number, parts);
+            self.acknowledge(now);
+        }
+        (due, sent)
+    }
+
+    /// Lines an event up for the bot. `true` when a stanza waits for its turn.
+    fn queue_delivery(&mut self, event: Event, number: Option<u32>) -> bool {
+        if let Event::Message(_) = &event {
+            Board::add(&self.board.received, 1);
+        }
+        let key = self.stanza_key(&event, number);
+        let number = number.map(|number| u64::from(self.epoch) << 32 | u64::from(number));
+        if number.is_some() {
+            self.outstanding += 1;
+        }
+        self.outgoing.push(Delivery { event, number, key });
+        number.is_some()
+    }
+
+    /// What names this stanza and no other: ids of answers follow from it.
+    fn stanza_key(&mut self, event: &Event, number: Option<u32>) -> String {
+        if let Event::Message(message) = event {
+            if let Some(id) = &message.stanza_id {
+                return format!("archive {id}");
+            }
+            if let Some(id) = &message.id {
+                return format!("{} {id}", message.from);
+            }
+        }
+        match number {
+            Some(number) => format!("{} {number} {}", self.epoch, self.ids.next_id()),
+            None => self.ids.next_id(),
+        }
+    }
+
+    /// A batch of turns is committed: their stanzas are safe, their actions may leave.
+    pub(super) fn on_turned(&mut self, now: Moment, turned: Turned) {
+        Board::add(&self.board.turns, u64::from(turned.turns));
+        Board::add(&self.board.failed, turned.failures.len() as u64);
+        for failure in &turned.failures {
+            tracing::error!(
+                bot = %self.spec.name,
+                script = %failure.script,
+                event = failure.event.as_deref().unwrap_or_default(),
+                "{failure}"
+            );
+        }
+        for number in turned.handled {
+            self.outstanding = self.outstanding.saturating_sub(1);
+            let (epoch, number) = ((number >> 32) as u32, number as u32);
+            if epoch == self.epoch {
+                self.handled.on_done(number);
+            }
+        }
+        self.acknowledge(now);
+        for (row, action) in turned.actions {
+            self.queue_action(now, row, action);
+        }
+    }
+
+    fn acknowledge(&mut self, now: Moment) {
+        if let Some(stream) = &mut self.stream {
+            stream.acknowledge(now.at, self.handled.prefix());
+        }
+    }
+
+    fn save_roster(&self, roster: &crate::session::CachedRoster) {
+        let batch = Batch {
+            bot: self.spec.name.clone(),
+            roster: Some(Roster { ver: Some(roster.ver.clone()), items: roster.to_value() }),
+            ..Batch::default()
+        };
+        let bot = self.spec.name.clone();
+        self.deps.store.commit(
+            batch,
+            Box::new(move |result| {
+                if let Err(error) = result {
+                    tracing::warn!(bot, %error, "the roster could not be saved; it will be fetched again");
+                }
+            }),
+        );
+    }
+}

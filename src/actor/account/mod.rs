@@ -1,0 +1,351 @@
+//! The account actor: owns one account's stream, session and link, and nothing else.
+//!
+//! Every handler changes state through the core and ends in [`Account::turn`], the only place where
+//! outputs are drained. Losing a connection is a state, see [`connect`].
+
+mod connect;
+mod inbound;
+mod outbox;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, WrapFuture};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use crate::actor::account::connect::{Conflicts, Phase};
+use crate::actor::account::outbox::Outbox;
+use crate::actor::backoff::Backoff;
+use crate::actor::handled::Handled;
+use crate::actor::inbox::{Inbox, Wake};
+use crate::actor::message::{Configure, Deliver, FromBot, Gate, Inbound, Reconnect, SendNow, Stop};
+use crate::actor::registry::DownNotice;
+use crate::actor::runtime::Deps;
+use crate::actor::status::{Board, State};
+use crate::actor::throttle::Throttle;
+use crate::config::settings::BotSettings;
+use crate::ids::{IdSource, Seed};
+use crate::moment::Moment;
+use crate::net::link::{HIGH_MARK, LinkHandle};
+use crate::script::Delivery;
+use crate::session::Session;
+use crate::stream::sasl::ScramKeys;
+use crate::stream::{Management, Output, Stream};
+
+/// One account.
+pub struct Account {
+    deps: Arc<Deps>,
+    spec: Arc<BotSettings>,
+    board: Arc<Board>,
+    /// Tells the registry when this value goes, also by a panic.
+    _notice: DownNotice,
+    ids: IdSource,
+    session: Session,
+
+    phase: Phase,
+    /// Number of the connection that counts; events of others are late.
+    connection: u64,
+    link: Option<LinkHandle>,
+    stream: Option<Box<Stream>>,
+    /// What resumption needs, while there is no stream.
+    management: Option<Management>,
+    keys: Option<ScramKeys>,
+    used_scram: bool,
+    backoff: Backoff,
+    conflicts: Conflicts,
+
+    bot: Recipient<Deliver>,
+    from_bot: Inbox<FromBot>,
+    /// Deliveries of this turn, handed over as one message.
+    outgoing: Vec<Delivery>,
+    /// Deliveries that are not committed.
+    outstanding: usize,
+    /// The reader waits here while the bot or the peer is too slow.
+    gate: Option<oneshot::Sender<()>>,
+    handled: Handled,
+    /// Which session the numbers in `handled` belong to.
+    epoch: u32,
+
+    outbox: Outbox,
+    throttle: Throttle,
+    /// Moment of the alarm that is set.
+    armed: Option<Instant>,
+    alarm: Option<SpawnHandle>,
+    /// Deadlines besides those of the core.
+    flush_at: Option<Instant>,
+    drained: VecDeque<Stopping>,
+}
+
+/// Someone who waits for the account to end in order.
+struct Stopping;
+
+/// What a new account is made of.
+pub struct Parts {
+    /// Shared services.
+    pub deps: Arc<Deps>,
+    /// Its settings.
+    pub spec: Arc<BotSettings>,
+    /// Its board.
+    pub board: Arc<Board>,
+    /// Its end is told by this.
+    pub notice: DownNotice,
+    /// Secret of its identifiers.
+    pub seed: Seed,
+    /// Its bot.
+    pub bot: Recipient<Deliver>,
+    /// Where its bot leaves what it has to say.
+    pub from_bot: Inbox<FromBot>,
+}
+
+impl Account {
+    /// An account that has not begun to connect.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { deps, spec, board, notice, seed, bot, from_bot } = parts;
+        let mut ids = IdSource::new(seed);
+        let session = Session::new(deps.session_config(&spec), ids.fork());
+        let throttle = throttle(&spec);
+        Self {
+            session,
+            ids,
+            phase: Phase::Idle,
+            connection: 0,
+            link: None,
+            stream: None,
+            management: None,
+            keys: None,
+            used_scram: false,
+            backoff: Backoff::default(),
+            conflicts: Conflicts::default(),
+            bot,
+            from_bot,
+            outgoing: Vec::new(),
+            outstanding: 0,
+            gate: None,
+            handled: Handled::default(),
+            epoch: 0,
+            outbox: Outbox::default(),
+            throttle,
+            armed: None,
+            alarm: None,
+            flush_at: None,
+            drained: VecDeque::new(),
+            deps,
+            spec,
+            board,
+            _notice: notice,
+        }
+    }
+
+    /// Carries out everything the stream and the session have to say, then sleeps until the next deadline.
+    fn turn(&mut self, ctx: &mut Context<Self>) {
+        let now = self.deps.now();
+        self.run_deadlines(now, ctx);
+        // Session output feeds the stream and the other way round, until both are idle.
+        let due = loop {
+            let stream_due = self.drain_stream(now, ctx);
+            let (session_due, sent) = self.drain_session(now);
+            self.pump_outbox(now);
+            if !sent && !self.stream_has_output() {
+                break earliest([stream_due, session_due, self.phase.due(), self.flush_at, self.outbox.due()]);
+            }
+        };
+        self.hand_over();
+        self.open_gate();
+        self.sleep_until(due, ctx);
+    }
+
+    fn run_deadlines(&mut self, now: Moment, ctx: &mut Context<Self>) {
+        if let Some(stream) = &mut self.stream {
+            stream.on_timeout(now.at);
+        }
+        self.session.on_timeout(now);
+        if self.phase.due().is_some_and(|due| due <= now.at) {
+            self.on_phase_due(now, ctx);
+        }
+        if self.flush_at.is_some_and(|due| due <= now.at) {
+            self.flush_acknowledged();
+        }
+    }
+
+    fn drain_stream(&mut self, now: Moment, ctx: &mut Context<Self>) -> Option<Instant> {
+        loop {
+            let output = self.stream.as_mut()?.poll_output();
+            match output {
+                Output::Transmit(bytes) => self.transmit(bytes),
+                Output::Secure => {
+                    if let Some(link) = &self.link {
+                        link.secure();
+                    }
+                }
+                Output::Event(event) => self.on_stream_event(now, event, ctx),
+                Output::Hangup => self.on_stream_end(now),
+                Output::Idle(due) => return due,
+            }
+        }
+    }
+
+    fn transmit(&mut self, bytes: bytes::Bytes) {
+        if let Some(link) = &self.link {
+            // Overflow ends the link, which then tells so as its last event.
+            drop(link.transmit(bytes));
+        }
+    }
+
+    fn stream_has_output(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.has_output())
+    }
+
+    /// Gives the bot what this turn collected.
+    fn hand_over(&mut self) {
+        if self.outgoing.is_empty() {
+            return;
+        }
+        let batch = Deliver(std::mem::take(&mut self.outgoing));
+        if let Err(refused) = self.bot.try_send(batch) {
+            // The mailbox is full: the gate stays shut, and the bot's next word tries again.
+            if let actix::prelude::SendError::Full(Deliver(batch)) = refused {
+                self.outgoing = batch;
+            }
+        }
+    }
+
+    /// Whether the peer or the bot is too far behind to read on.
+    fn must_hold(&self) -> bool {
+        let slow_bot = self.outstanding >= self.spec.limits.queue || !self.outgoing.is_empty();
+        let slow_peer = self.link.as_ref().is_some_and(|link| link.queued() > HIGH_MARK);
+        slow_bot || slow_peer
+    }
+
+    fn open_gate(&mut self) {
+        if self.gate.is_some()
+            && !self.must_hold()
+            && let Some(gate) = self.gate.take()
+        {
+            // The link may be gone.
+            drop(gate.send(()));
+        }
+    }
+
+    /// Sets the alarm; an alarm that rings too early only costs a look, so it is moved only forward in time.
+    fn sleep_until(&mut self, due: Option<Instant>, ctx: &mut Context<Self>) {
+        let Some(due) = due else { return };
+        if self.armed.is_some_and(|armed| armed <= due) {
+            return;
+        }
+        if let Some(alarm) = self.alarm.take() {
+            ctx.cancel_future(alarm);
+        }
+        self.armed = Some(due);
+        let sleep = tokio::time::sleep_until(due.into());
+        self.alarm = Some(ctx.spawn(sleep.into_actor(self).map(|(), account, ctx| {
+            account.armed = None;
+            account.alarm = None;
+            account.turn(ctx);
+        })));
+    }
+
+    fn set_state(&self, state: State, detail: impl Into<String>, next_try: Option<Duration>) {
+        let now = self.deps.now().wall;
+        let next_try = next_try.and_then(|wait| jiff::SignedDuration::try_from(wait).ok().map(|wait| now + wait));
+        self.board.set(now, state, detail, next_try);
+    }
+}
+
+impl Actor for Account {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.from_bot.attach(ctx.address().recipient());
+        self.load_outbox();
+        self.begin(ctx);
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Inbound> for Account {
+    type Result = Gate;
+
+    fn handle(&mut self, message: Inbound, ctx: &mut Context<Self>) -> Gate {
+        if message.connection != self.connection {
+            return Gate::Open;
+        }
+        let now = self.deps.now();
+        self.on_link_event(now, message.event);
+        self.turn(ctx);
+        if self.must_hold() {
+            let (gate, held) = oneshot::channel();
+            self.gate = Some(gate);
+            return Gate::Held(held);
+        }
+        Gate::Open
+    }
+}
+
+impl Handler<Wake> for Account {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
+        let now = self.deps.now();
+        for word in self.from_bot.take() {
+            match word {
+                FromBot::Turned(turned) => self.on_turned(now, turned),
+                FromBot::Room => {}
+            }
+        }
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Configure> for Account {
+    type Result = ();
+
+    fn handle(&mut self, message: Configure, ctx: &mut Context<Self>) {
+        self.spec = message.0;
+        self.throttle = throttle(&self.spec);
+        self.session.configure(self.deps.session_config(&self.spec));
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Reconnect> for Account {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconnect, ctx: &mut Context<Self>) {
+        self.reconnect_now(ctx);
+        self.turn(ctx);
+    }
+}
+
+impl Handler<SendNow> for Account {
+    type Result = ();
+
+    fn handle(&mut self, message: SendNow, ctx: &mut Context<Self>) {
+        self.send_now(message);
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Stop> for Account {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        self.begin_stop();
+        self.turn(ctx);
+        if matches!(self.phase, Phase::Stopped) {
+            ctx.stop();
+        }
+    }
+}
+
+fn throttle(spec: &BotSettings) -> Throttle {
+    Throttle::new(spec.limits.send.rate.map(|rate| rate.per_second()), spec.limits.send.burst)
+}
+
+fn earliest<const N: usize>(moments: [Option<Instant>; N]) -> Option<Instant> {
+    moments.into_iter().flatten().min()
+}
+
+/// A fresh wall-clock stamp for boards.
+fn _unused(_: Timestamp) {}

@@ -1,0 +1,329 @@
+//! What goes out: committed messages, paced, numbered and followed until the server has them.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::action::{Action, OutgoingMessage, RequestKind};
+use crate::actor::account::Account;
+use crate::actor::message::{SendFailed, SendNow};
+use crate::actor::status::Board;
+use crate::moment::Moment;
+use crate::net::link::HIGH_MARK;
+use crate::session;
+use crate::stanza::MessageKind;
+use crate::store::Batch;
+use crate::stream::Ticket;
+use crate::xml::{self, Element};
+
+/// Messages on the wire that the server has not acknowledged: bounds what a reconnect may repeat.
+const IN_FLIGHT: usize = 64;
+/// Messages kept in memory; what is beyond waits in the store.
+const IN_MEMORY: usize = 256;
+/// Acknowledged rows that are deleted together.
+const FLUSH_COUNT: usize = 32;
+/// How long an acknowledged row may stay in the store.
+const FLUSH_AFTER: Duration = Duration::from_millis(500);
+
+/// Messages between their commit and the server's acknowledgement.
+#[derive(Default)]
+pub struct Outbox {
+    /// Not written yet, in order.
+    waiting: VecDeque<Waiting>,
+    /// Written, in the order of their tickets.
+    in_flight: VecDeque<InFlight>,
+    /// Acknowledged rows that are still in the store.
+    acknowledged: Vec<i64>,
+    /// Highest row seen, so that the store is asked only for later ones.
+    highest: i64,
+    /// Rows beyond those in memory wait in the store.
+    more: bool,
+    /// Online, and whether the server acknowledges (XEP-0198).
+    online: Option<bool>,
+    /// When the throttle lets the next one pass.
+    due: Option<Instant>,
+}
+
+struct Waiting {
+    row: i64,
+    element: Element,
+    answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
+}
+
+struct InFlight {
+    ticket: Ticket,
+    row: i64,
+    answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
+}
+
+impl Outbox {
+    /// A session is up; with `sm`, the server acknowledges.
+    pub fn online(&mut self, sm: bool) {
+        self.online = Some(sm);
+    }
+
+    /// The session is gone. `true` when there was one.
+    pub fn offline(&mut self) -> bool {
+        self.due = None;
+        self.online.take().is_some()
+    }
+
+    /// A new session counts from one: tickets of the old one mean nothing any more.
+    pub fn restart(&mut self) {
+        // What the stream reported as lost is waiting again; rows that are left were written without a
+        // trace of acknowledgement and are read again from the store.
+        if !self.in_flight.is_empty() {
+            self.in_flight.clear();
+            self.highest = 0;
+            self.more = true;
+        }
+    }
+
+    /// When it wants to be looked at.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len() + self.in_flight.len()
+    }
+}
+
+impl Account {
+    /// Messages that an earlier process committed and did not get out.
+    pub(super) fn load_outbox(&mut self) {
+        let bot = &self.spec.name;
+        let rows = match self.deps.outbox_after(bot, self.outbox.highest, IN_MEMORY) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(bot, %error, "unsent messages cannot be read from the store");
+                return;
+            }
+        };
+        self.outbox.more = rows.len() == IN_MEMORY;
+        let known: Vec<i64> = self.outbox.waiting.iter().map(|waiting| waiting.row).collect();
+        for row in rows {
+            self.outbox.highest = self.outbox.highest.max(row.id);
+            if known.contains(&row.id) {
+                continue;
+            }
+            match xml::parse(&row.xml) {
+                Ok(element) => self.outbox.waiting.push_back(Waiting { row: row.id, element, answer: None }),
+                Err(error) => {
+                    tracing::error!(bot, row = row.id, %error, "an unsent message is not readable and is dropped");
+                    self.outbox.acknowledged.push(row.id);
+                }
+            }
+        }
+        self.show_queue();
+    }
+
+    /// An action of a committed turn. Messages with a row wait here; everything else is done now or never.
+    pub(super) fn queue_action(&mut self, now: Moment, row: i64, action: Action) {
+        if let Action::Message(_) = &action {
+            return self.queue_message(row, &action);
+        }
+        if let Err(refused) = self.session.perform(now, action) {
+            tracing::warn!(bot = %self.spec.name, %refused, "an action of a script was not carried out");
+        }
+    }
+
+    fn queue_message(&mut self, row: i64, action: &Action) {
+        if row > 0 && (self.outbox.more || self.outbox.len() >= IN_MEMORY) {
+            self.outbox.more = true;
+            return;
+        }
+        match session::encode(action) {
+            Ok(element) => {
+                self.outbox.highest = self.outbox.highest.max(row);
+                self.outbox.waiting.push_back(Waiting { row, element, answer: None });
+            }
+            Err(refused) => tracing::error!(bot = %self.spec.name, %refused, "a message cannot be sent"),
+        }
+    }
+
+    /// A message from outside the scripts, whose sender waits for the acknowledgement.
+    pub(super) fn send_now(&mut self, message: SendNow) {
+        let SendNow { to, text, answer } = message;
+        let standing = self.board.standing();
+        if matches!(standing.state, crate::actor::status::State::Refused | crate::actor::status::State::Paused) {
+            // The asker may have gone away.
+            drop(answer.send(Err(SendFailed::Refused { detail: standing.detail })));
+            return;
+        }
+        let action = Action::Message(OutgoingMessage {
+            to,
+            kind: MessageKind::Chat,
+            id: self.ids.next_id(),
+            text,
+            subject: None,
+            lang: None,
+            thread: None,
+            payloads: Vec::new(),
+        });
+        match session::encode(&action) {
+            Ok(element) => self.outbox.waiting.push_back(Waiting { row: 0, element, answer: Some(answer) }),
+            // The asker may have gone away.
+            Err(refused) => drop(answer.send(Err(SendFailed::Invalid { detail: refused.to_string() }))),
+        }
+    }
+
+    /// Nobody who waits for an acknowledgement will get one.
+    pub(super) fn fail_waiting(&mut self, detail: &str) {
+        for waiting in &mut self.outbox.waiting {
+            if let Some(answer) = waiting.answer.take() {
+                // The asker may have gone away.
+                drop(answer.send(Err(SendFailed::Refused { detail: detail.to_owned() })));
+            }
+        }
+        self.outbox.waiting.retain(|waiting| waiting.row > 0);
+    }
+
+    /// Writes what may go now.
+    pub(super) fn pump_outbox(&mut self, now: Moment) {
+        self.outbox.due = None;
+        let Some(sm) = self.outbox.online else { return };
+        while !self.outbox.waiting.is_empty() || self.refill() {
+            let slow = self.link.as_ref().is_none_or(|link| link.queued() > HIGH_MARK);
+            if slow || self.outbox.in_flight.len() >= IN_FLIGHT {
+                return;
+            }
+            if let Err(due) = self.throttle.take(now.at) {
+                self.outbox.due = Some(due);
+                return;
+            }
+            if !self.write_next(now, sm) {
+                return;
+            }
+        }
+    }
+
+    fn refill(&mut self) -> bool {
+        if self.outbox.more {
+            self.load_outbox();
+        }
+        !self.outbox.waiting.is_empty()
+    }
+
+    /// Writes the first waiting message; `false` when the stream takes no more.
+    fn write_next(&mut self, now: Moment, sm: bool) -> bool {
+        let (Some(stream), Some(waiting)) = (&mut self.stream, self.outbox.waiting.pop_front()) else { return false };
+        let Waiting { row, element, answer } = waiting;
+        match stream.send(now.at, element.clone()) {
+            Ok(ticket) => {
+                Board::add(&self.board.sent, 1);
+                let in_flight = InFlight { ticket, row, answer };
+                if sm {
+                    self.outbox.in_flight.push_back(in_flight);
+                } else {
+                    self.follow_by_ping(now, in_flight);
+                }
+                self.show_queue();
+                true
+            }
+            Err(not_ready) => {
+                tracing::debug!(bot = %self.spec.name, %not_ready, "held back");
+                self.outbox.waiting.push_front(Waiting { row, element, answer });
+                false
+            }
+        }
+    }
+
+    /// Without XEP-0198 a ping behind the message shows that the server has read it.
+    fn follow_by_ping(&mut self, now: Moment, sent: InFlight) {
+        let Some(answer) = sent.answer else {
+            self.settle(sent.row, None);
+            return;
+        };
+        let ping = Action::Request {
+            token: format!("sent {}", sent.ticket.0),
+            to: Some(self.spec.jid.to_domain().into()),
+            kind: RequestKind::Get,
+            payload: Element::new("ping", "urn:xmpp:ping"),
+            timeout: Duration::from_secs(20),
+        };
+        match self.session.perform(now, ping) {
+            Ok(()) => self.outbox.in_flight.push_back(InFlight { answer: Some(answer), ..sent }),
+            // The asker may have gone away.
+            Err(refused) => drop(answer.send(Err(SendFailed::Refused { detail: refused.to_string() }))),
+        }
+    }
+
+    /// The answer to such a ping, whatever it says: the server has read what came before.
+    pub(super) fn on_ping_answered(&mut self, token: &str) {
+        let Some(number) = token.strip_prefix("sent ").and_then(|n| n.parse::<u64>().ok()) else { return };
+        self.take_acked(number);
+    }
+
+    /// A stanza that does not come from a script's message: answers, presence, requests.
+    pub(super) fn send_element(&mut self, now: Moment, element: Element) {
+        let Some(stream) = &mut self.stream else { return };
+        if let Err(not_ready) = stream.send(now.at, element) {
+            tracing::debug!(bot = %self.spec.name, %not_ready, "a stanza was not sent");
+        }
+    }
+
+    pub(super) fn on_acked(&mut self, now: Moment, up_to: u64) {
+        self.take_acked(up_to);
+        if self.outbox.acknowledged.len() >= FLUSH_COUNT {
+            self.flush_acknowledged();
+        } else if !self.outbox.acknowledged.is_empty() && self.flush_at.is_none() {
+            self.flush_at = Some(now.at + FLUSH_AFTER);
+        }
+    }
+
+    fn take_acked(&mut self, up_to: u64) {
+        while self.outbox.in_flight.front().is_some_and(|first| first.ticket.0 <= up_to) {
+            let Some(InFlight { row, answer, .. }) = self.outbox.in_flight.pop_front() else { break };
+            self.settle(row, answer);
+        }
+        self.show_queue();
+    }
+
+    /// The server has it.
+    fn settle(&mut self, row: i64, answer: Option<oneshot::Sender<Result<(), SendFailed>>>) {
+        Board::add(&self.board.acked, 1);
+        if row > 0 {
+            self.outbox.acknowledged.push(row);
+        }
+        if let Some(answer) = answer {
+            // The asker may have gone away.
+            drop(answer.send(Ok(())));
+        }
+    }
+
+    /// Never acknowledged, and the session is lost: a message of ours waits again, the session decides on the rest.
+    pub(super) fn on_lost(&mut self, now: Moment, ticket: Ticket, element: Element) {
+        let index = self.outbox.in_flight.iter().position(|sent| sent.ticket == ticket);
+        match index.and_then(|index| self.outbox.in_flight.remove(index)) {
+            Some(InFlight { row, answer, .. }) => {
+                let place = self.outbox.waiting.iter().take_while(|w| w.row > 0 && w.row < row).count();
+                self.outbox.waiting.insert(place, Waiting { row, element, answer });
+            }
+            None => self.session.on_lost(now, element),
+        }
+    }
+
+    /// Deletes acknowledged rows from the store.
+    pub(super) fn flush_acknowledged(&mut self) {
+        self.flush_at = None;
+        if self.outbox.acknowledged.is_empty() {
+            return;
+        }
+        let bot = self.spec.name.clone();
+        let batch = Batch { bot: bot.clone(), sent: std::mem::take(&mut self.outbox.acknowledged), ..Batch::default() };
+        self.deps.store.commit(
+            batch,
+            Box::new(move |result| {
+                if let Err(error) = result {
+                    tracing::warn!(bot, %error, "sent messages stay in the store and may be sent again after a restart");
+                }
+            }),
+        );
+    }
+
+    fn show_queue(&self) {
+        self.board.queued.store(self.outbox.len() as u64, std::sync::atomic::Ordering::Relaxed);
+    }
+}

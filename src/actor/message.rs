@@ -1,0 +1,210 @@
+//! Every message between the actors.
+
+use std::sync::Arc;
+
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::{Actor, Message};
+use tokio::sync::oneshot;
+
+use crate::actor::status::Board;
+use crate::config::diff::Plan;
+use crate::config::settings::{BotSettings, Settings};
+use crate::jid::Jid;
+use crate::net::link::LinkEvent;
+use crate::script::{Delivery, ScriptUse, Turned};
+
+/// Link → account: something happened. The answer opens the gate for the next chunk.
+pub struct Inbound {
+    /// Which connection this is about; events of an older one are dropped.
+    pub connection: u64,
+    /// What happened.
+    pub event: LinkEvent,
+}
+
+impl Message for Inbound {
+    type Result = Gate;
+}
+
+/// Reply to [`Inbound`]: at once, or when the account can take more.
+pub enum Gate {
+    /// Read on.
+    Open,
+    /// Read on when this resolves.
+    Held(oneshot::Receiver<()>),
+}
+
+impl<A: Actor> MessageResponse<A, Inbound> for Gate {
+    fn handle(self, _: &mut A::Context, answer: Option<OneshotSender<Gate>>) {
+        if let Some(answer) = answer {
+            // The link may be gone; then nobody reads on.
+            drop(answer.send(self));
+        }
+    }
+}
+
+/// Account → bot: events in order, one message for all that one chunk brought.
+pub struct Deliver(pub Vec<Delivery>);
+
+impl Message for Deliver {
+    type Result = ();
+}
+
+/// Bot → account, by inbox: turns that are committed.
+pub enum FromBot {
+    /// A batch of turns.
+    Turned(Turned),
+    /// The queue has room again.
+    Room,
+}
+
+/// Registry → bot: these scripts from the next turn on.
+pub struct Swap(pub Vec<ScriptUse>);
+
+impl Message for Swap {
+    type Result = ();
+}
+
+/// Registry → account: the configuration changed in something that needs no new connection.
+pub struct Configure(pub Arc<BotSettings>);
+
+impl Message for Configure {
+    type Result = ();
+}
+
+/// Registry → account: close the connection in order and make a new one.
+pub struct Reconnect;
+
+impl Message for Reconnect {
+    type Result = ();
+}
+
+/// Registry → account or bot: stop in order.
+pub struct Stop;
+
+impl Message for Stop {
+    type Result = ();
+}
+
+/// Somebody → account: send this and answer when the server has it.
+pub struct SendNow {
+    /// Recipient.
+    pub to: Jid,
+    /// Text.
+    pub text: String,
+    /// Told the outcome.
+    pub answer: oneshot::Sender<Result<(), SendFailed>>,
+}
+
+impl Message for SendNow {
+    type Result = ();
+}
+
+/// Why a message did not get out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendFailed {
+    /// The account will not come online by itself.
+    Refused {
+        /// Why.
+        detail: String,
+    },
+    /// The text cannot be sent.
+    Invalid {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server returned it.
+    Bounced {
+        /// The condition.
+        condition: String,
+    },
+    /// There is no such account.
+    Unknown,
+    /// Nothing came back in time.
+    Timeout,
+}
+
+impl std::fmt::Display for SendFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused { detail } => write!(f, "the account is not online: {detail}"),
+            Self::Invalid { detail } => write!(f, "the message cannot be sent: {detail}"),
+            Self::Bounced { condition } => write!(f, "the message came back: {condition}"),
+            Self::Unknown => f.write_str("no such account in the configuration"),
+            Self::Timeout => f.write_str("the server did not acknowledge the message in time"),
+        }
+    }
+}
+
+/// Account or bot → registry, when it ends for whatever reason.
+pub struct Down {
+    /// The bot's name.
+    pub name: String,
+    /// Which start of it.
+    pub generation: u64,
+    /// Whether a panic ended it.
+    pub panicked: bool,
+}
+
+/// Someone → registry: change over to these settings.
+pub struct Apply {
+    /// The whole new configuration.
+    pub settings: Arc<Settings>,
+    /// What differs.
+    pub plan: Plan,
+    /// Compiled scripts of the bots that start or change theirs, by bot name.
+    pub scripts: std::collections::BTreeMap<String, Vec<ScriptUse>>,
+}
+
+impl Message for Apply {
+    type Result = ();
+}
+
+/// Someone → registry: how does everybody stand?
+pub struct Survey;
+
+impl Message for Survey {
+    type Result = Vec<Surveyed>;
+}
+
+/// One account's answer to [`Survey`].
+pub struct Surveyed {
+    /// Name in the configuration.
+    pub name: String,
+    /// Its address.
+    pub jid: String,
+    /// Its board.
+    pub board: Arc<Board>,
+}
+
+/// Someone → registry: reconnect these bots; answers which names are unknown.
+pub struct ReconnectBots(pub Vec<String>);
+
+impl Message for ReconnectBots {
+    type Result = Vec<String>;
+}
+
+/// Someone → registry: pass [`SendNow`] on to an account.
+pub struct SendFrom {
+    /// The bot's name.
+    pub bot: String,
+    /// What to send.
+    pub message: SendNow,
+}
+
+impl Message for SendFrom {
+    type Result = ();
+}
+
+/// Someone → registry: stop everybody; the answer comes when all have ended or the deadline is over.
+pub struct StopAll;
+
+impl Message for StopAll {
+    type Result = StopReport;
+}
+
+/// Who was still open when the deadline came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StopReport {
+    /// Names of the bots that had not ended.
+    pub open: Vec<String>,
+}
