@@ -1,0 +1,169 @@
+//! The bot actor: stands between one account and the script pool, and holds the bot's place in it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+
+use crate::action::Action;
+use crate::actor::inbox::{Inbox, Wake};
+use crate::actor::message::{Deliver, FromBot, Stop, Swap};
+use crate::actor::registry::DownNotice;
+use crate::actor::runtime::Deps;
+use crate::actor::status::{Board, ScriptStanding};
+use crate::script::pool::BotHandle;
+use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink, Stanza, Turned};
+use crate::session;
+use crate::xml;
+
+/// Messages of the account that may wait in the mailbox; each holds what one chunk brought.
+const MAILBOX: usize = 64;
+
+/// One bot.
+pub struct Bot {
+    deps: Arc<Deps>,
+    spec: BotSpec,
+    board: Arc<Board>,
+    _notice: DownNotice,
+    handle: Option<BotHandle>,
+    from_pool: Inbox<Turned>,
+    to_account: Inbox<FromBot>,
+    /// What the pool's queue did not take; the account reads no further meanwhile.
+    overflow: VecDeque<Delivery>,
+}
+
+impl Bot {
+    /// A bot that is not in the pool yet.
+    pub fn new(
+        deps: Arc<Deps>,
+        spec: BotSpec,
+        board: Arc<Board>,
+        notice: DownNotice,
+        to_account: Inbox<FromBot>,
+    ) -> Self {
+        Self {
+            deps,
+            spec,
+            board,
+            _notice: notice,
+            handle: None,
+            from_pool: Inbox::default(),
+            to_account,
+            overflow: VecDeque::new(),
+        }
+    }
+
+    /// Hands the pool as much as its queue takes, in order.
+    fn feed(&mut self) {
+        let Some(handle) = &self.handle else { return };
+        while let Some(delivery) = self.overflow.pop_front() {
+            if let Err(QueueFull(delivery)) = handle.deliver(delivery) {
+                self.overflow.push_front(*delivery);
+                return;
+            }
+        }
+    }
+
+    fn show_scripts(&self, failures: &[crate::script::error::ScriptError]) {
+        let standings = self.spec.scripts.iter().map(|script| {
+            let failure = failures.iter().find(|failure| failure.script == script.name && failure.event.is_none());
+            ScriptStanding {
+                name: script.name.clone(),
+                version: script.compiled.version().to_owned(),
+                state: failure.map_or_else(|| "running".to_owned(), |failure| format!("parked: {failure}")),
+            }
+        });
+        self.board.set_scripts(standings.collect());
+    }
+}
+
+impl Actor for Bot {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.from_pool.attach(ctx.address().recipient());
+        self.show_scripts(&[]);
+        let sink = Arc::new(PoolSink { turned: self.from_pool.clone() });
+        self.handle = Some(self.deps.pool.add(self.spec.clone(), sink));
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        if let Some(handle) = self.handle.take() {
+            handle.remove();
+        }
+    }
+}
+
+impl Handler<Deliver> for Bot {
+    type Result = ();
+
+    fn handle(&mut self, message: Deliver, _: &mut Context<Self>) {
+        self.overflow.extend(message.0);
+        self.feed();
+        // A word for the account in any case: its deliveries may have been refused by a full mailbox.
+        self.to_account.push(FromBot::Room);
+    }
+}
+
+impl Handler<Wake> for Bot {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, _: &mut Context<Self>) {
+        for turned in self.from_pool.take() {
+            if turned.failures.iter().any(|failure| failure.event.is_none()) {
+                self.show_scripts(&turned.failures);
+            }
+            self.to_account.push(FromBot::Turned(turned));
+        }
+        self.feed();
+    }
+}
+
+impl Handler<Swap> for Bot {
+    type Result = ();
+
+    fn handle(&mut self, message: Swap, _: &mut Context<Self>) {
+        self.spec.scripts = message.0;
+        self.show_scripts(&[]);
+        if let Some(handle) = &self.handle {
+            handle.swap(self.spec.scripts.clone());
+        }
+    }
+}
+
+impl Handler<Stop> for Bot {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+/// Takes turns from the pool's and the store's threads.
+struct PoolSink {
+    turned: Inbox<Turned>,
+}
+
+impl Sink for PoolSink {
+    fn durable(&self, action: &Action) -> Option<Stanza> {
+        let Action::Message(message) = action else { return None };
+        let element = session::encode(action).ok()?;
+        Some(Stanza { id: message.id.clone(), xml: xml::writer::to_string(&element).ok()? })
+    }
+
+    fn turned(&self, turned: Turned) {
+        self.turned.push(turned);
+    }
+}
+
+/// The scripts of a bot, as the pool wants them.
+pub fn bot_spec(settings: &crate::config::settings::BotSettings, scripts: Vec<ScriptUse>) -> BotSpec {
+    BotSpec {
+        name: settings.name.clone(),
+        jid: settings.jid.clone(),
+        scripts,
+        queue: settings.limits.queue,
+        admins: settings.admins.clone(),
+    }
+}

@@ -1,0 +1,329 @@
+//! The registry actor: holds what should run, starts it, and starts it again after a crash.
+//!
+//! `actix::Supervisor` does not survive a panic, so this is the supervisor: every account and bot carries a
+//! [`DownNotice`] whose drop tells the registry, with the number of the start it belonged to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, ResponseFuture};
+use tokio::sync::oneshot;
+
+use crate::actor::account::{Account, Parts};
+use crate::actor::backoff::{Backoff, Intensity};
+use crate::actor::bot::{Bot, bot_spec};
+use crate::actor::inbox::{Inbox, Wake};
+use crate::actor::message::{
+    Apply, Configure, Down, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll, StopReport, Survey,
+    Surveyed, Swap,
+};
+use crate::actor::runtime::Deps;
+use crate::actor::status::{Board, State};
+use crate::config::settings::BotSettings;
+use crate::script::ScriptUse;
+
+/// Crashes of one account that are taken as bad luck, in [`WINDOW`].
+const CRASHES: usize = 5;
+/// See [`CRASHES`].
+const WINDOW: Duration = Duration::from_secs(60);
+/// How long an account stays down that crashed too often; doubled each time, at most an hour.
+const QUARANTINE: Duration = Duration::from_secs(60);
+/// How long accounts may take to close their streams.
+const STOPPING: Duration = Duration::from_secs(8);
+
+/// The registry.
+pub struct Registry {
+    deps: Arc<Deps>,
+    arbiters: Vec<ArbiterHandle>,
+    next_arbiter: usize,
+    generation: u64,
+    entries: BTreeMap<String, Entry>,
+    downs: Inbox<Down>,
+    stopping: Option<oneshot::Sender<StopReport>>,
+}
+
+/// One bot that should run.
+struct Entry {
+    spec: Arc<BotSettings>,
+    scripts: Vec<ScriptUse>,
+    board: Arc<Board>,
+    arbiter: usize,
+    /// The start that counts; notices of others are old news.
+    generation: u64,
+    running: Option<Unit>,
+    backoff: Backoff,
+    crashes: Intensity,
+    quarantine: Duration,
+}
+
+/// An account and its bot: if one crashes, both start afresh.
+struct Unit {
+    account: Addr<Account>,
+    bot: Addr<Bot>,
+}
+
+/// Tells the registry when the value that holds it goes, also by a panic.
+pub struct DownNotice {
+    name: String,
+    generation: u64,
+    downs: Inbox<Down>,
+}
+
+impl Drop for DownNotice {
+    fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        self.downs.push(Down { name: self.name.clone(), generation: self.generation, panicked });
+    }
+}
+
+impl Registry {
+    /// A registry with nothing to run, for accounts on these arbiters.
+    pub fn new(deps: Arc<Deps>, arbiters: Vec<ArbiterHandle>) -> Self {
+        Self {
+            deps,
+            arbiters,
+            next_arbiter: 0,
+            generation: 0,
+            entries: BTreeMap::new(),
+            downs: Inbox::default(),
+            stopping: None,
+        }
+    }
+
+    fn add(&mut self, spec: BotSettings, scripts: Vec<ScriptUse>) {
+        let name = spec.name.clone();
+        let entry = Entry {
+            board: Arc::new(Board::new(self.deps.now().wall)),
+            spec: Arc::new(spec),
+            scripts,
+            arbiter: self.next_arbiter,
+            generation: 0,
+            running: None,
+            backoff: Backoff::default(),
+            crashes: Intensity::new(CRASHES, WINDOW),
+            quarantine: QUARANTINE,
+        };
+        self.next_arbiter = (self.next_arbiter + 1) % self.arbiters.len().max(1);
+        self.entries.insert(name.clone(), entry);
+        self.start_unit(&name);
+    }
+
+    /// Starts an account and its bot from what should run: nothing of an earlier start is kept.
+    fn start_unit(&mut self, name: &str) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(arbiter) = self.arbiters.get(entry.arbiter) else { return };
+        self.generation += 1;
+        entry.generation = self.generation;
+        let notice = || DownNotice {
+            name: name.to_owned(),
+            generation: entry.generation,
+            downs: self.downs.clone(),
+        };
+        let from_bot = Inbox::default();
+        let spec = bot_spec(&entry.spec, entry.scripts.clone());
+        let bot = Bot::new(Arc::clone(&self.deps), spec, Arc::clone(&entry.board), notice(), from_bot.clone());
+        let bot = Bot::start_in_arbiter(arbiter, move |_| bot);
+        let parts = Parts {
+            deps: Arc::clone(&self.deps),
+            spec: Arc::clone(&entry.spec),
+            board: Arc::clone(&entry.board),
+            notice: notice(),
+            seed: self.deps.seed(),
+            bot: bot.clone().recipient(),
+            from_bot,
+        };
+        let account = Account::start_in_arbiter(arbiter, move |_| Account::new(parts));
+        entry.running = Some(Unit { account, bot });
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(entry) = self.entries.remove(name)
+            && let Some(unit) = entry.running
+        {
+            unit.stop();
+        }
+    }
+
+    /// An account or a bot is gone. In order, that is the end of it; by a panic, both start again later.
+    fn on_down(&mut self, down: Down, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let Some(entry) = self.entries.get_mut(&down.name) else { return };
+        if entry.generation != down.generation {
+            return;
+        }
+        let Some(unit) = entry.running.take() else { return };
+        unit.stop();
+        if self.stopping.is_some() {
+            return self.report_if_ended();
+        }
+        let mut wait = entry.backoff.on_lost(now, 0.5);
+        if !entry.crashes.allow(now) {
+            wait = entry.quarantine;
+            entry.quarantine = (entry.quarantine * 2).min(Duration::from_secs(3600));
+        }
+        entry.generation = 0;
+        Board::add(&entry.board.restarts, 1);
+        let detail = if down.panicked { "a fault in this program ended the account" } else { "the account ended unasked" };
+        let next = jiff::SignedDuration::try_from(wait).ok().map(|wait| self.deps.now().wall + wait);
+        entry.board.set(self.deps.now().wall, State::Retrying, detail, next);
+        tracing::error!(bot = %down.name, retry_s = wait.as_secs(), panicked = down.panicked, "restarting");
+        let name = down.name;
+        ctx.run_later(wait, move |registry, _| {
+            if registry.entries.get(&name).is_some_and(|entry| entry.running.is_none()) {
+                registry.start_unit(&name);
+            }
+        });
+    }
+
+    fn report_if_ended(&mut self) {
+        if self.entries.values().all(|entry| entry.running.is_none())
+            && let Some(stopping) = self.stopping.take()
+        {
+            // Whoever asked may have given up.
+            drop(stopping.send(StopReport::default()));
+        }
+    }
+}
+
+impl Unit {
+    fn stop(&self) {
+        // Actors that are gone need no word.
+        drop(self.account.try_send(Stop));
+        drop(self.bot.try_send(Stop));
+    }
+}
+
+impl Actor for Registry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.downs.attach(ctx.address().recipient());
+    }
+}
+
+impl Handler<Wake> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
+        for down in self.downs.take() {
+            self.on_down(down, ctx);
+        }
+    }
+}
+
+impl Handler<Apply> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, change: Apply, _: &mut Context<Self>) {
+        let Apply { settings, plan, mut scripts } = change;
+        self.deps.configure(&settings);
+        for name in &plan.removed {
+            self.remove(name);
+        }
+        for bot in &settings.bots {
+            let scripts = scripts.remove(&bot.name);
+            if !self.entries.contains_key(&bot.name) {
+                self.add(bot.clone(), scripts.unwrap_or_default());
+                continue;
+            }
+            self.change(bot, scripts, plan.reconnect.iter().any(|change| change.bot == bot.name));
+        }
+    }
+}
+
+impl Registry {
+    /// Gives a running bot its new settings. Only a change of the connection costs the connection.
+    fn change(&mut self, bot: &BotSettings, scripts: Option<Vec<ScriptUse>>, reconnect: bool) {
+        let Some(entry) = self.entries.get_mut(&bot.name) else { return };
+        entry.spec = Arc::new(bot.clone());
+        let swap = scripts.is_some();
+        if let Some(scripts) = scripts {
+            entry.scripts = scripts;
+        }
+        let Some(unit) = &entry.running else { return };
+        let told = unit.account.try_send(Configure(Arc::clone(&entry.spec))).is_ok()
+            && (!swap || unit.bot.try_send(Swap(entry.scripts.clone())).is_ok())
+            && (!reconnect || unit.account.try_send(Reconnect).is_ok());
+        if !told {
+            // A mailbox that takes nothing belongs to an actor that hangs or is gone: start it afresh.
+            tracing::error!(bot = %bot.name, "did not take its new settings and is restarted");
+            unit.stop();
+            entry.running = None;
+            self.start_unit(&bot.name.clone());
+        }
+    }
+}
+
+impl Handler<Survey> for Registry {
+    type Result = actix::MessageResult<Survey>;
+
+    fn handle(&mut self, _: Survey, _: &mut Context<Self>) -> Self::Result {
+        let survey = self.entries.iter().map(|(name, entry)| Surveyed {
+            name: name.clone(),
+            jid: entry.spec.jid.to_string(),
+            board: Arc::clone(&entry.board),
+        });
+        actix::MessageResult(survey.collect())
+    }
+}
+
+impl Handler<ReconnectBots> for Registry {
+    type Result = actix::MessageResult<ReconnectBots>;
+
+    fn handle(&mut self, message: ReconnectBots, _: &mut Context<Self>) -> Self::Result {
+        let mut unknown = Vec::new();
+        for name in message.0 {
+            match self.entries.get(&name).and_then(|entry| entry.running.as_ref()) {
+                Some(unit) => {
+                    // Full: the account has a great deal to do and is certainly not stuck offline.
+                    drop(unit.account.try_send(Reconnect));
+                }
+                None => unknown.push(name),
+            }
+        }
+        actix::MessageResult(unknown)
+    }
+}
+
+impl Handler<SendFrom> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, request: SendFrom, _: &mut Context<Self>) {
+        let unit = self.entries.get(&request.bot).and_then(|entry| entry.running.as_ref());
+        let Some(unit) = unit else {
+            // The asker may have gone away.
+            drop(request.message.answer.send(Err(SendFailed::Unknown)));
+            return;
+        };
+        // A refusal drops the message and with it the answer's sender, which the asker sees.
+        drop(unit.account.try_send(request.message));
+    }
+}
+
+impl Handler<StopAll> for Registry {
+    type Result = ResponseFuture<StopReport>;
+
+    fn handle(&mut self, _: StopAll, ctx: &mut Context<Self>) -> Self::Result {
+        let (ended, report) = oneshot::channel();
+        self.stopping = Some(ended);
+        for entry in self.entries.values() {
+            if let Some(unit) = &entry.running {
+                drop(unit.account.try_send(Stop));
+            }
+        }
+        self.report_if_ended();
+        ctx.run_later(STOPPING, |registry, _| {
+            let open = registry.entries.iter().filter(|(_, entry)| entry.running.is_some());
+            let report = StopReport { open: open.map(|(name, _)| name.clone()).collect() };
+            if let Some(stopping) = registry.stopping.take() {
+                // Whoever asked may have given up.
+                drop(stopping.send(report));
+            }
+        });
+        Box::pin(async move { report.await.unwrap_or_default() })
+    }
+}
