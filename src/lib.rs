@@ -23,3 +23,4 @@ pub mod store;
 pub mod stream;
 pub mod xep;
 pub mod xml;
+pub mod actor;

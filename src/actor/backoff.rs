@@ -92,7 +92,10 @@ pub struct Pace {
 impl Pace {
     /// `per_second` logins a second; `None` switches the limit off.
     pub fn new(per_second: Option<f64>) -> Self {
-        Self { interval: per_second.filter(|rate| *rate > 0.0).map(|rate| Duration::from_secs_f64(1.0 / rate)), next: None }
+        Self {
+            interval: per_second.filter(|rate| *rate > 0.0).map(|rate| Duration::from_secs_f64(1.0 / rate)),
+            next: None,
+        }
     }
 
     /// Reserves the next free moment, now at the earliest.
@@ -127,7 +130,10 @@ mod tests {
             backoff.on_lost(start, 0.9);
         }
         backoff.on_live(start);
-        assert!(backoff.on_lost(start + Duration::from_secs(5), 0.9) > BASE * 3, "a short session must not reset");
+        assert!(
+            backoff.on_lost(start + Duration::from_secs(5), 0.9) > BASE * 3,
+            "a short session must not reset"
+        );
         backoff.on_live(start + Duration::from_secs(10));
         assert!(backoff.on_lost(start + Duration::from_secs(71), 0.9) <= BASE * 3);
         assert_eq!(backoff.tries, 1);

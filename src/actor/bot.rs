@@ -66,7 +66,8 @@ impl Bot {
 
     fn show_scripts(&self, failures: &[crate::script::error::ScriptError]) {
         let standings = self.spec.scripts.iter().map(|script| {
-            let failure = failures.iter().find(|failure| failure.script == script.name && failure.event.is_none());
+            let failure =
+                failures.iter().find(|failure| failure.script == script.name && failure.event.is_none());
             ScriptStanding {
                 name: script.name.clone(),
                 version: script.compiled.version().to_owned(),

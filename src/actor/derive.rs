@@ -5,7 +5,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::stream::sasl::{KeyRequest, ScramKeys};
+use crate::stream::sasl::keys::{KeyRequest, ScramKeys};
 
 /// Derivations that may wait; a login waits for its turn beyond that by asking again.
 const QUEUE: usize = 20_000;

@@ -15,8 +15,8 @@ use crate::actor::backoff::{Backoff, Intensity};
 use crate::actor::bot::{Bot, bot_spec};
 use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::message::{
-    Apply, Configure, Down, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll, StopReport, Survey,
-    Surveyed, Swap,
+    Apply, Configure, Down, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll, StopReport,
+    Survey, Surveyed, Swap,
 };
 use crate::actor::runtime::Deps;
 use crate::actor::status::{Board, State};
@@ -118,14 +118,12 @@ impl Registry {
         let Some(arbiter) = self.arbiters.get(entry.arbiter) else { return };
         self.generation += 1;
         entry.generation = self.generation;
-        let notice = || DownNotice {
-            name: name.to_owned(),
-            generation: entry.generation,
-            downs: self.downs.clone(),
-        };
+        let notice =
+            || DownNotice { name: name.to_owned(), generation: entry.generation, downs: self.downs.clone() };
         let from_bot = Inbox::default();
         let spec = bot_spec(&entry.spec, entry.scripts.clone());
-        let bot = Bot::new(Arc::clone(&self.deps), spec, Arc::clone(&entry.board), notice(), from_bot.clone());
+        let bot =
+            Bot::new(Arc::clone(&self.deps), spec, Arc::clone(&entry.board), notice(), from_bot.clone());
         let bot = Bot::start_in_arbiter(arbiter, move |_| bot);
         let parts = Parts {
             deps: Arc::clone(&self.deps),
@@ -167,7 +165,11 @@ impl Registry {
         }
         entry.generation = 0;
         Board::add(&entry.board.restarts, 1);
-        let detail = if down.panicked { "a fault in this program ended the account" } else { "the account ended unasked" };
+        let detail = if down.panicked {
+            "a fault in this program ended the account"
+        } else {
+            "the account ended unasked"
+        };
         let next = jiff::SignedDuration::try_from(wait).ok().map(|wait| self.deps.now().wall + wait);
         entry.board.set(self.deps.now().wall, State::Retrying, detail, next);
         tracing::error!(bot = %down.name, retry_s = wait.as_secs(), panicked = down.panicked, "restarting");

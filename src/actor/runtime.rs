@@ -52,7 +52,13 @@ struct LoginQueue {
 
 impl Deps {
     /// Puts the services together. `installation` names this store for good: stable resources follow from it.
-    pub fn new(store: Store, pool: Pool, tls: Arc<TlsContext>, seed: Seed, installation: String) -> Result<Self, StartFailed> {
+    pub fn new(
+        store: Store,
+        pool: Pool,
+        tls: Arc<TlsContext>,
+        seed: Seed,
+        installation: String,
+    ) -> Result<Self, StartFailed> {
         Ok(Self {
             reader: Mutex::new(store.reader().map_err(StartFailed::Store)?),
             derive: Derive::start().map_err(StartFailed::Thread)?,
@@ -81,7 +87,8 @@ impl Deps {
 
     /// The next free moment for a login at the account's server.
     pub fn reserve_login(&self, spec: &BotSettings, now: Instant) -> Instant {
-        let host = spec.server.as_ref().map_or_else(|| spec.jid.domain().to_owned(), |server| server.host.clone());
+        let host =
+            spec.server.as_ref().map_or_else(|| spec.jid.domain().to_owned(), |server| server.host.clone());
         let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = login.rules.pace.map(|rate| rate.per_second());
         login.queues.entry(host).or_insert_with(|| Pace::new(rate)).reserve(now)
@@ -103,8 +110,6 @@ impl Deps {
         match &spec.resource {
             Resource::Fixed(resource) => resource.clone(),
             Resource::Auto => {
-                let mut hash = IdSource::new(Seed([0; 32]));
-                let _ = &mut hash;
                 format!("rhapsode.{}", short_hash(&[&self.installation, spec.jid.as_str()]))
             }
         }

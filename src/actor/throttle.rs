@@ -23,7 +23,8 @@ impl Throttle {
     pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
         let Some(rate) = self.rate else { return Ok(()) };
         if let Some(at) = self.at {
-            self.tokens = (self.tokens + now.saturating_duration_since(at).as_secs_f64() * rate).min(self.burst);
+            self.tokens =
+                (self.tokens + now.saturating_duration_since(at).as_secs_f64() * rate).min(self.burst);
         }
         self.at = Some(now);
         if self.tokens >= 1.0 {

@@ -77,7 +77,7 @@ pub struct Delivery {
     /// The event.
     pub event: Event,
     /// Number of its stanza in the session (XEP-0198); comes back in [`Turned::handled`].
-    pub number: Option<u32>,
+    pub number: Option<u64>,
     /// What names this stanza and no other. Outgoing ids follow from it, so a turn that runs again makes the
     /// same ones.
     pub key: String,
@@ -116,7 +116,7 @@ pub struct Turned {
     /// What the account is to do, in order. The number is that of the outbox row, 0 where there is none.
     pub actions: Vec<(i64, Action)>,
     /// Numbers of the stanzas that need no longer be kept by the server.
-    pub handled: Vec<u32>,
+    pub handled: Vec<u64>,
     /// What went wrong.
     pub failures: Vec<ScriptError>,
     /// Turns that ran: one for each script that handled an event.

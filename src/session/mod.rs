@@ -143,6 +143,12 @@ impl Session {
     }
 }
 
+/// A message action as the stanza it becomes; needs no session, so that it can be stored before there is one.
+#[allow(unused_variables)]
+pub fn encode(action: &Action) -> Result<Element, Refused> {
+    todo!()
+}
+
 impl SessionConfig {
     /// An account with the defaults of `bots.yaml`.
     pub fn new(jid: BareJid) -> Self {

@@ -123,9 +123,15 @@ impl StoreReader {
 
     /// The bot's unacknowledged stanzas, the oldest first.
     pub fn outbox(&self, bot: &str) -> Result<Vec<OutboxRow>, StoreError> {
+        self.outbox_after(bot, 0, usize::MAX)
+    }
+
+    /// The bot's unacknowledged stanzas behind row `after`, the oldest first, at most `limit`.
+    pub fn outbox_after(&self, bot: &str, after: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.all(
-            "SELECT id, stanza_id, xml, created FROM outbox WHERE bot = ?1 ORDER BY id",
-            params![bot],
+            "SELECT id, stanza_id, xml, created FROM outbox WHERE bot = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            params![bot, after, limit],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )?;
         rows.into_iter()

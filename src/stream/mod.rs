@@ -11,6 +11,7 @@
 pub mod fault;
 pub mod management;
 pub mod sasl;
+mod words;
 
 use std::time::{Duration, Instant};
 

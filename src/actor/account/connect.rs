@@ -15,10 +15,13 @@ use crate::net;
 use crate::net::link::{Gone, LinkEvent, LinkOwner};
 use crate::net::{Target, TlsMode};
 use crate::stream::fault::{Fault, Next, Pause, What};
-use crate::stream::{Credentials, Hangup, Initiating, Secured, Stream};
+use crate::stream::sasl::Credentials;
+use crate::stream::{Hangup, Initiating, Secured, Stream};
 
 /// How long a stream may take to close before the link is cut.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSING: Duration = Duration::from_secs(3);
+/// How long turns under way and unsent answers may hold up an orderly stop.
+const DRAINING: Duration = Duration::from_secs(3);
 /// Redirections in a row that are followed, RFC 6120 §4.9.3.19.
 const REDIRECTS: u32 = 2;
 
@@ -29,6 +32,8 @@ pub enum Phase {
     Closing { due: Instant, then: Then },
     /// A link exists; the stream may be anywhere between dialling and online.
     Connected,
+    /// Stopping: turns under way may still say their answers, until this moment.
+    Draining { due: Instant },
     /// Just made.
     Idle,
     /// Waits for a changed configuration.
@@ -52,7 +57,7 @@ impl Phase {
     /// The moment at which the phase wants to go on by itself.
     pub fn due(&self) -> Option<Instant> {
         match self {
-            Self::Closing { due, .. } | Self::Waiting { due } => Some(*due),
+            Self::Closing { due, .. } | Self::Draining { due } | Self::Waiting { due } => Some(*due),
             Self::Connected | Self::Idle | Self::Parked | Self::Stopped => None,
         }
     }
@@ -135,6 +140,7 @@ impl Account {
     pub(super) fn on_phase_due(&mut self, now: Moment, ctx: &mut Context<Self>) {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Waiting { .. } => self.dial(ctx),
+            Phase::Draining { .. } => self.close(Then::Stop, ctx),
             Phase::Closing { then, .. } => {
                 self.drop_connection();
                 self.after_close(now, then, ctx);
@@ -153,7 +159,8 @@ impl Account {
 
     fn target(&self) -> Target {
         let configured = self.spec.server.as_ref().map(|server| (server.host.clone(), server.port));
-        let located = self.management.as_ref().and_then(|management| management.location()).and_then(host_port);
+        let located =
+            self.management.as_ref().and_then(|management| management.location()).and_then(host_port);
         Target {
             domain: self.spec.jid.domain().to_owned(),
             server: self.conflicts.elsewhere.clone().or(located).or(configured),
@@ -212,19 +219,19 @@ impl Account {
         match &mut self.stream {
             Some(stream) => stream.on_hangup(now.at, hangup),
             None => {
-                let fault = Fault::without_stream(hangup, self.management.is_some());
+                let fault = Fault::of_hangup(hangup, self.management.is_some());
                 self.on_fault(now, fault);
             }
         }
     }
 
-    fn initiating(&mut self, direct_tls: bool) -> Initiating {
+    fn initiating(&self, direct_tls: bool) -> Initiating {
         Initiating {
             resource: Some(self.deps.resource(&self.spec)),
             keys: self.keys.clone(),
             direct_tls,
             used_scram: self.used_scram,
-            resume: self.management.take(),
+            resume: self.management.clone(),
             lang: self.spec.lang.clone(),
             ..Initiating::new(self.spec.jid.clone(), Credentials::Password(self.spec.password.clone()))
         }
@@ -247,7 +254,7 @@ impl Account {
             self.phase = Phase::Closing { due: now.at, then };
         } else if self.phase == Phase::Connected {
             // No fault came before: the peer ended in order.
-            let fault = Fault::without_stream(Hangup::Closed, self.management.is_some());
+            let fault = Fault::of_hangup(Hangup::Closed, self.management.is_some());
             self.on_fault(now, fault);
         }
     }
@@ -255,6 +262,9 @@ impl Account {
     /// Sorts a fault: retry, wait longer, or wait for the operator. The resource always stays the same.
     pub(super) fn on_fault(&mut self, now: Moment, fault: Fault) {
         let detail = fault.to_string();
+        if let Phase::Draining { .. } = self.phase {
+            self.phase = Phase::Closing { due: now.at, then: Then::Stop };
+        }
         if matches!(self.phase, Phase::Closing { .. } | Phase::Stopped) {
             tracing::debug!(bot = %self.spec.name, %detail, "ended while closing");
             return;
@@ -269,7 +279,6 @@ impl Account {
             None => {
                 tracing::error!(bot = %self.spec.name, %detail, "refused: this account waits for a changed configuration");
                 self.phase = Phase::Parked;
-                self.management = None;
                 self.set_state(State::Refused, detail.clone(), None);
                 self.fail_waiting(&detail);
             }
@@ -314,7 +323,9 @@ impl Account {
         if !refused_login || !self.conflicts.worked {
             return None;
         }
-        let wait = [5, 15, 60].get(self.conflicts.refusals as usize).map(|minutes| Duration::from_secs(minutes * 60))?;
+        let wait = [5, 15, 60]
+            .get(self.conflicts.refusals as usize)
+            .map(|minutes| Duration::from_secs(minutes * 60))?;
         self.conflicts.refusals += 1;
         Some(self.backoff.at_least(now.at, wait, fraction))
     }
@@ -327,15 +338,26 @@ impl Account {
     }
 
     /// Begins an orderly end.
-    pub(super) fn begin_stop(&mut self, ctx: &mut Context<Self>) {
-        self.flush_acknowledged();
-        self.close(Then::Stop, ctx);
+    pub(super) fn begin_stop(&mut self) {
+        let now = self.deps.now();
+        self.phase = Phase::Draining { due: now.at + DRAINING };
+    }
+
+    /// Ends the drain as soon as nothing is under way.
+    pub(super) fn finish_draining(&mut self, now: Moment, ctx: &mut Context<Self>) {
+        let busy = self.outbox.is_online() && (self.outstanding > 0 || self.outbox.is_busy());
+        if matches!(self.phase, Phase::Draining { .. }) && !busy {
+            self.close(Then::Stop, ctx);
+            self.stream_due = self.drain_stream(now, ctx);
+        }
     }
 
     fn close(&mut self, then: Then, ctx: &mut Context<Self>) {
         let now = self.deps.now();
+        self.flush_acknowledged();
         match &mut self.stream {
             Some(stream) => {
+                self.unsent = true;
                 stream.close(now.at);
                 self.phase = Phase::Closing { due: now.at + CLOSING, then };
             }

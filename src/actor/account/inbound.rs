@@ -5,6 +5,7 @@ use std::time::Instant;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::actor::account::Account;
+use crate::actor::account::outbox::is_own_token;
 use crate::actor::handled::Handled;
 use crate::actor::status::Board;
 use crate::event::Event;
@@ -12,24 +13,24 @@ use crate::moment::Moment;
 use crate::script::{Delivery, Turned};
 use crate::session::SessionOutput;
 use crate::store::{Batch, Roster};
-use crate::stream::sasl::KeyRequest;
+use crate::stream::sasl::keys::KeyRequest;
 use crate::stream::{Online, StreamEvent};
 
 impl Account {
     pub(super) fn on_stream_event(&mut self, now: Moment, event: StreamEvent, ctx: &mut Context<Self>) {
         match event {
             StreamEvent::DeriveKeys(request) => self.derive(request, ctx),
-            StreamEvent::Authenticated { mechanism, keys } => {
-                tracing::debug!(bot = %self.spec.name, mechanism, "authenticated");
-                self.used_scram |= mechanism.starts_with("SCRAM-");
+            StreamEvent::Authenticated { mechanism, keys, .. } => {
+                tracing::debug!(bot = %self.spec.name, mechanism = mechanism.name(), "authenticated");
+                self.used_scram |= mechanism.is_scram();
                 if keys.is_some() {
                     self.keys = keys;
                 }
             }
-            StreamEvent::Online(online) => self.on_online(now, online),
+            StreamEvent::Online(online) => self.on_online(now, *online),
             StreamEvent::Stanza { number, element } => {
                 self.session.on_stanza(now, element);
-                self.collect(now, Some(number));
+                self.session_due = self.collect(now, number);
             }
             StreamEvent::Acked { up_to } => self.on_acked(now, up_to),
             StreamEvent::Lost { stanzas, .. } => {
@@ -73,13 +74,14 @@ impl Account {
         if !resumed {
             self.epoch = self.epoch.wrapping_add(1);
             self.handled = Handled::default();
-            self.outbox.restart();
+            let resuming = self.management.is_some();
+            self.outbox.restart(resuming);
         }
         self.outbox.online(sm);
         self.board.online(now.wall, resumed);
-        tracing::info!(bot = %self.spec.name, jid = %jid, resumed, mechanism, "online");
+        self.management = None;
+        tracing::info!(bot = %self.spec.name, %jid, resumed, mechanism = mechanism.name(), "online");
         self.session.on_online(now, jid, resumed, &features);
-        self.deps.told_online();
     }
 
     /// Whether the account was online; it is not any more.
@@ -90,25 +92,27 @@ impl Account {
     /// Scripts learn that the stream is gone.
     pub(super) fn tell_offline(&mut self) {
         let standing = self.board.standing();
-        let retry_s = standing.next_try.map(|at| (at - self.deps.now().wall).get_seconds().max(0).unsigned_abs());
+        let retry_s =
+            standing.next_try.map(|at| (at - self.deps.now().wall).get_seconds().max(0).unsigned_abs());
         self.queue_delivery(Event::Offline { reason: standing.detail, retry_s }, None);
     }
 
-    /// Passes on what the session says; says when it wants to be looked at and whether it sent something.
-    pub(super) fn drain_session(&mut self, now: Moment) -> (Option<Instant>, bool) {
+    /// Passes on what the session says; tells when it wants to be looked at.
+    pub(super) fn drain_session(&mut self, now: Moment) -> Option<Instant> {
         self.collect(now, None)
     }
 
     /// Drains the session. With a `number`, the events belong to that inbound stanza, which is safe to
     /// acknowledge when their turns are committed.
-    fn collect(&mut self, now: Moment, number: Option<u32>) -> (Option<Instant>, bool) {
+    fn collect(&mut self, now: Moment, number: Option<u32>) -> Option<Instant> {
         let mut parts = 0;
-        let mut sent = false;
         let due = loop {
             match self.session.poll_output() {
                 SessionOutput::Send(element) => {
-                    sent = true;
                     self.send_element(now, element);
+                }
+                SessionOutput::Event(Event::Answer(answer)) if is_own_token(&answer.token) => {
+                    self.on_ping_answered(&answer.token);
                 }
                 SessionOutput::Event(event) => {
                     parts += u32::from(self.queue_delivery(event, number));
@@ -121,7 +125,7 @@ impl Account {
             self.handled.on_stanza(number, parts);
             self.acknowledge(now);
         }
-        (due, sent)
+        due
     }
 
     /// Lines an event up for the bot. `true` when a stanza waits for its turn.
@@ -181,6 +185,7 @@ impl Account {
 
     fn acknowledge(&mut self, now: Moment) {
         if let Some(stream) = &mut self.stream {
+            self.unsent = true;
             stream.acknowledge(now.at, self.handled.prefix());
         }
     }

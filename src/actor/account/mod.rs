@@ -7,12 +7,10 @@ mod connect;
 mod inbound;
 mod outbox;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, WrapFuture};
-use jiff::Timestamp;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, WrapFuture};
 use tokio::sync::oneshot;
 
 use crate::actor::account::connect::{Conflicts, Phase};
@@ -31,8 +29,9 @@ use crate::moment::Moment;
 use crate::net::link::{HIGH_MARK, LinkHandle};
 use crate::script::Delivery;
 use crate::session::Session;
-use crate::stream::sasl::ScramKeys;
-use crate::stream::{Management, Output, Stream};
+use crate::stream::management::Management;
+use crate::stream::sasl::keys::ScramKeys;
+use crate::stream::{Output, Stream};
 
 /// One account.
 pub struct Account {
@@ -75,11 +74,11 @@ pub struct Account {
     alarm: Option<SpawnHandle>,
     /// Deadlines besides those of the core.
     flush_at: Option<Instant>,
-    drained: VecDeque<Stopping>,
+    stream_due: Option<Instant>,
+    session_due: Option<Instant>,
+    /// The stream was given something that is not drained yet.
+    unsent: bool,
 }
-
-/// Someone who waits for the account to end in order.
-struct Stopping;
 
 /// What a new account is made of.
 pub struct Parts {
@@ -130,7 +129,9 @@ impl Account {
             armed: None,
             alarm: None,
             flush_at: None,
-            drained: VecDeque::new(),
+            stream_due: None,
+            session_due: None,
+            unsent: false,
             deps,
             spec,
             board,
@@ -143,24 +144,31 @@ impl Account {
         let now = self.deps.now();
         self.run_deadlines(now, ctx);
         // Session output feeds the stream and the other way round, until both are idle.
-        let due = loop {
-            let stream_due = self.drain_stream(now, ctx);
-            let (session_due, sent) = self.drain_session(now);
+        loop {
+            self.unsent = false;
+            self.stream_due = self.drain_stream(now, ctx);
+            self.session_due = self.drain_session(now);
             self.pump_outbox(now);
-            if !sent && !self.stream_has_output() {
-                break earliest([stream_due, session_due, self.phase.due(), self.flush_at, self.outbox.due()]);
+            if !self.unsent {
+                break;
             }
-        };
+        }
+        self.finish_draining(now, ctx);
         self.hand_over();
         self.open_gate();
-        self.sleep_until(due, ctx);
+        let dues = [self.stream_due, self.session_due, self.phase.due(), self.flush_at, self.outbox.due()];
+        self.sleep_until(dues.into_iter().flatten().min(), ctx);
     }
 
     fn run_deadlines(&mut self, now: Moment, ctx: &mut Context<Self>) {
-        if let Some(stream) = &mut self.stream {
+        if self.stream_due.is_some_and(|due| due <= now.at)
+            && let Some(stream) = &mut self.stream
+        {
             stream.on_timeout(now.at);
         }
-        self.session.on_timeout(now);
+        if self.session_due.is_some_and(|due| due <= now.at) {
+            self.session.on_timeout(now);
+        }
         if self.phase.due().is_some_and(|due| due <= now.at) {
             self.on_phase_due(now, ctx);
         }
@@ -191,10 +199,6 @@ impl Account {
             // Overflow ends the link, which then tells so as its last event.
             drop(link.transmit(bytes));
         }
-    }
-
-    fn stream_has_output(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| stream.has_output())
     }
 
     /// Gives the bot what this turn collected.
@@ -248,7 +252,8 @@ impl Account {
 
     fn set_state(&self, state: State, detail: impl Into<String>, next_try: Option<Duration>) {
         let now = self.deps.now().wall;
-        let next_try = next_try.and_then(|wait| jiff::SignedDuration::try_from(wait).ok().map(|wait| now + wait));
+        let next_try =
+            next_try.and_then(|wait| jiff::SignedDuration::try_from(wait).ok().map(|wait| now + wait));
         self.board.set(now, state, detail, next_try);
     }
 }
@@ -333,19 +338,9 @@ impl Handler<Stop> for Account {
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
         self.begin_stop();
         self.turn(ctx);
-        if matches!(self.phase, Phase::Stopped) {
-            ctx.stop();
-        }
     }
 }
 
 fn throttle(spec: &BotSettings) -> Throttle {
     Throttle::new(spec.limits.send.rate.map(|rate| rate.per_second()), spec.limits.send.burst)
 }
-
-fn earliest<const N: usize>(moments: [Option<Instant>; N]) -> Option<Instant> {
-    moments.into_iter().flatten().min()
-}
-
-/// A fresh wall-clock stamp for boards.
-fn _unused(_: Timestamp) {}

@@ -14,7 +14,7 @@ use crate::net::link::HIGH_MARK;
 use crate::session;
 use crate::stanza::MessageKind;
 use crate::store::Batch;
-use crate::stream::Ticket;
+use crate::stream::{NotReady, Ticket};
 use crate::xml::{self, Element};
 
 /// Messages on the wire that the server has not acknowledged: bounds what a reconnect may repeat.
@@ -33,6 +33,8 @@ pub struct Outbox {
     waiting: VecDeque<Waiting>,
     /// Written, in the order of their tickets.
     in_flight: VecDeque<InFlight>,
+    /// Written in the session before, which could not be resumed.
+    old: VecDeque<InFlight>,
     /// Acknowledged rows that are still in the store.
     acknowledged: Vec<i64>,
     /// Highest row seen, so that the store is asked only for later ones.
@@ -43,6 +45,14 @@ pub struct Outbox {
     online: Option<bool>,
     /// When the throttle lets the next one pass.
     due: Option<Instant>,
+}
+
+/// Tokens of requests that the account itself makes; scripts' tokens never hold a blank.
+const OWN_TOKEN: &str = "sent ";
+
+/// Whether an answer is for the account and not for a script.
+pub fn is_own_token(token: &str) -> bool {
+    token.starts_with(OWN_TOKEN)
 }
 
 struct Waiting {
@@ -69,15 +79,28 @@ impl Outbox {
         self.online.take().is_some()
     }
 
-    /// A new session counts from one: tickets of the old one mean nothing any more.
-    pub fn restart(&mut self) {
-        // What the stream reported as lost is waiting again; rows that are left were written without a
-        // trace of acknowledgement and are read again from the store.
-        if !self.in_flight.is_empty() {
-            self.in_flight.clear();
+    /// A new session counts from one. With `resuming`, the stream tells next which stanzas of the old one are
+    /// lost, and those it does not name have arrived; without, nobody knows, and all of them are sent again.
+    pub fn restart(&mut self, resuming: bool) {
+        let old = std::mem::take(&mut self.in_flight);
+        if resuming {
+            self.old = old;
+            return;
+        }
+        if !old.is_empty() {
             self.highest = 0;
             self.more = true;
         }
+    }
+
+    /// Whether there is a session.
+    pub fn is_online(&self) -> bool {
+        self.online.is_some()
+    }
+
+    /// Whether something waits to be written or acknowledged.
+    pub fn is_busy(&self) -> bool {
+        self.len() > 0
     }
 
     /// When it wants to be looked at.
@@ -147,7 +170,10 @@ impl Account {
     pub(super) fn send_now(&mut self, message: SendNow) {
         let SendNow { to, text, answer } = message;
         let standing = self.board.standing();
-        if matches!(standing.state, crate::actor::status::State::Refused | crate::actor::status::State::Paused) {
+        if matches!(
+            standing.state,
+            crate::actor::status::State::Refused | crate::actor::status::State::Paused
+        ) {
             // The asker may have gone away.
             drop(answer.send(Err(SendFailed::Refused { detail: standing.detail })));
             return;
@@ -183,6 +209,7 @@ impl Account {
     /// Writes what may go now.
     pub(super) fn pump_outbox(&mut self, now: Moment) {
         self.outbox.due = None;
+        self.settle_old();
         let Some(sm) = self.outbox.online else { return };
         while !self.outbox.waiting.is_empty() || self.refill() {
             let slow = self.link.as_ref().is_none_or(|link| link.queued() > HIGH_MARK);
@@ -199,6 +226,13 @@ impl Account {
         }
     }
 
+    /// What the stream did not report as lost has arrived before the session ended.
+    fn settle_old(&mut self) {
+        while let Some(InFlight { row, answer, .. }) = self.outbox.old.pop_front() {
+            self.settle(row, answer);
+        }
+    }
+
     fn refill(&mut self) -> bool {
         if self.outbox.more {
             self.load_outbox();
@@ -208,10 +242,13 @@ impl Account {
 
     /// Writes the first waiting message; `false` when the stream takes no more.
     fn write_next(&mut self, now: Moment, sm: bool) -> bool {
-        let (Some(stream), Some(waiting)) = (&mut self.stream, self.outbox.waiting.pop_front()) else { return false };
+        let (Some(stream), Some(waiting)) = (&mut self.stream, self.outbox.waiting.pop_front()) else {
+            return false;
+        };
         let Waiting { row, element, answer } = waiting;
         match stream.send(now.at, element.clone()) {
             Ok(ticket) => {
+                self.unsent = true;
                 Board::add(&self.board.sent, 1);
                 let in_flight = InFlight { ticket, row, answer };
                 if sm {
@@ -222,10 +259,20 @@ impl Account {
                 self.show_queue();
                 true
             }
-            Err(not_ready) => {
-                tracing::debug!(bot = %self.spec.name, %not_ready, "held back");
+            Err(NotReady::Full | NotReady::Offline) => {
                 self.outbox.waiting.push_front(Waiting { row, element, answer });
                 false
+            }
+            Err(unsendable @ (NotReady::TooLarge { .. } | NotReady::Unwritable(_))) => {
+                tracing::error!(bot = %self.spec.name, %unsendable, "a message is dropped");
+                if row > 0 {
+                    self.outbox.acknowledged.push(row);
+                }
+                if let Some(answer) = answer {
+                    // The asker may have gone away.
+                    drop(answer.send(Err(SendFailed::Invalid { detail: unsendable.to_string() })));
+                }
+                true
             }
         }
     }
@@ -237,7 +284,7 @@ impl Account {
             return;
         };
         let ping = Action::Request {
-            token: format!("sent {}", sent.ticket.0),
+            token: format!("{OWN_TOKEN}{}", sent.ticket.0),
             to: Some(self.spec.jid.to_domain().into()),
             kind: RequestKind::Get,
             payload: Element::new("ping", "urn:xmpp:ping"),
@@ -252,13 +299,14 @@ impl Account {
 
     /// The answer to such a ping, whatever it says: the server has read what came before.
     pub(super) fn on_ping_answered(&mut self, token: &str) {
-        let Some(number) = token.strip_prefix("sent ").and_then(|n| n.parse::<u64>().ok()) else { return };
+        let Some(number) = token.strip_prefix(OWN_TOKEN).and_then(|n| n.parse::<u64>().ok()) else { return };
         self.take_acked(number);
     }
 
     /// A stanza that does not come from a script's message: answers, presence, requests.
     pub(super) fn send_element(&mut self, now: Moment, element: Element) {
         let Some(stream) = &mut self.stream else { return };
+        self.unsent = true;
         if let Err(not_ready) = stream.send(now.at, element) {
             tracing::debug!(bot = %self.spec.name, %not_ready, "a stanza was not sent");
         }
@@ -295,8 +343,8 @@ impl Account {
 
     /// Never acknowledged, and the session is lost: a message of ours waits again, the session decides on the rest.
     pub(super) fn on_lost(&mut self, now: Moment, ticket: Ticket, element: Element) {
-        let index = self.outbox.in_flight.iter().position(|sent| sent.ticket == ticket);
-        match index.and_then(|index| self.outbox.in_flight.remove(index)) {
+        let index = self.outbox.old.iter().position(|sent| sent.ticket == ticket);
+        match index.and_then(|index| self.outbox.old.remove(index)) {
             Some(InFlight { row, answer, .. }) => {
                 let place = self.outbox.waiting.iter().take_while(|w| w.row > 0 && w.row < row).count();
                 self.outbox.waiting.insert(place, Waiting { row, element, answer });
@@ -312,7 +360,11 @@ impl Account {
             return;
         }
         let bot = self.spec.name.clone();
-        let batch = Batch { bot: bot.clone(), sent: std::mem::take(&mut self.outbox.acknowledged), ..Batch::default() };
+        let batch = Batch {
+            bot: bot.clone(),
+            sent: std::mem::take(&mut self.outbox.acknowledged),
+            ..Batch::default()
+        };
         self.deps.store.commit(
             batch,
             Box::new(move |result| {
