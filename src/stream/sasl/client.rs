@@ -37,6 +37,25 @@ pub struct Iterations {
     pub ceiling: u32,
 }
 
+/// What this end says about channel binding, and the data that it binds by.
+#[derive(Clone)]
+pub struct Bound {
+    /// `n`, `y` or `p=type`.
+    pub flag: String,
+    /// Empty without a binding.
+    pub data: Vec<u8>,
+}
+
+/// What the first message of a server is held against.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// For `h=`, XEP-0474.
+    pub offer: Offer,
+    /// For `t=`, XEP-0515; `None` where this end does not know its own.
+    pub tls_version: Option<u16>,
+    pub iterations: Iterations,
+}
+
 /// What a challenge leads to.
 #[derive(Debug)]
 pub enum Step {
@@ -85,13 +104,11 @@ struct Scram {
     hash: Hash,
     password: Password,
     cached: Option<ScramKeys>,
-    iterations: Iterations,
+    terms: Terms,
     nonce: Nonce,
     /// GS2 header and channel-binding data.
     binding: Vec<u8>,
     bare: String,
-    offer: Offer,
-    tls_version: Option<u16>,
 }
 
 /// What enters the signatures.
@@ -103,6 +120,17 @@ struct Exchange {
 impl Default for Iterations {
     fn default() -> Self {
         Self { floor: 4096, ceiling: 1_000_000 }
+    }
+}
+
+impl Bound {
+    /// The binding of a choice, with the data of the channel.
+    pub fn new(flag: Flag, channel: &Channel) -> Result<Self, SaslError> {
+        let data = match flag {
+            Flag::Bound(kind) => channel.data(kind).ok_or(SaslError::Binding)?.to_vec(),
+            Flag::Unsupported | Flag::Unoffered => Vec::new(),
+        };
+        Ok(Self { flag: flag.text(), data })
     }
 }
 
@@ -125,10 +153,11 @@ impl Client {
             (Mechanism::Plain, Credentials::Password(password)) => {
                 (State::AwaitOutcome, plain(&login, password)?)
             }
-            (Mechanism::Scram { hash, .. }, Credentials::Password(password)) => {
-                let (scram, first) =
-                    Scram::start(hash, choice, &login, password, channel, iterations, nonce)?;
-                (State::AwaitServerFirst(Box::new(scram)), first)
+            (Mechanism::Scram { .. }, Credentials::Password(_)) => {
+                let binding = Bound::new(choice.flag, channel)?;
+                let terms = Terms { offer: choice.offer, tls_version: channel.version, iterations };
+                return Self::start_scram(mechanism, binding, login, terms, nonce)
+                    .map(|(client, first)| (client, Some(first)));
             }
             // A choice that was made for other credentials.
             (
@@ -137,6 +166,24 @@ impl Client {
             ) => return Err(SaslError::Mechanism),
         };
         Ok((Self { mechanism, used_cache: false, state }, Some(initial)))
+    }
+
+    /// Starts SCRAM with a binding of any type, also one that no [`Channel`] has.
+    pub fn start_scram(
+        mechanism: Mechanism,
+        binding: Bound,
+        login: Login,
+        terms: Terms,
+        nonce: Nonce,
+    ) -> Result<(Self, Vec<u8>), SaslError> {
+        let (Mechanism::Scram { hash, .. }, Credentials::Password(password)) =
+            (mechanism, &login.credentials)
+        else {
+            return Err(SaslError::Mechanism);
+        };
+        let (scram, first) = Scram::start(hash, binding, &login, password, terms, nonce)?;
+        let state = State::AwaitServerFirst(Box::new(scram));
+        Ok((Self { mechanism, used_cache: false, state }, first))
     }
 
     /// The mechanism in use.
@@ -232,26 +279,21 @@ impl Client {
 impl Scram {
     fn start(
         hash: Hash,
-        choice: Choice,
+        bound: Bound,
         login: &Login,
         password: &Password,
-        channel: &Channel,
-        iterations: Iterations,
+        terms: Terms,
         nonce: Nonce,
     ) -> Result<(Self, Vec<u8>), SaslError> {
         let authzid =
             login.authzid.as_deref().map_or(String::new(), |id| format!("a={}", message::escape(id)));
-        let header = format!("{},{authzid},", choice.flag.text());
-        let mut binding = header.clone().into_bytes();
-        if let Flag::Bound(kind) = choice.flag {
-            binding.extend_from_slice(channel.data(kind).ok_or(SaslError::Binding)?);
-        }
+        let header = format!("{},{authzid},", bound.flag);
+        let binding = [header.as_bytes(), &bound.data].concat();
         let username = saslprep(&login.username).ok_or(SaslError::Username)?;
         let bare = format!("n={},r={}", message::escape(&username), nonce.as_str());
         let first = format!("{header}{bare}").into_bytes();
         let password = prepared(password)?;
-        let (cached, offer, tls_version) = (login.keys.clone(), choice.offer, channel.version);
-        Ok((Self { hash, password, cached, iterations, nonce, binding, bare, offer, tls_version }, first))
+        Ok((Self { hash, password, cached: login.keys.clone(), terms, nonce, binding, bare }, first))
     }
 
     /// Checks everything that can be wrong before time is spent on the keys.
@@ -260,15 +302,20 @@ impl Scram {
         if !first.nonce.starts_with(own) || first.nonce.len() == own.len() {
             return Err(SaslError::Nonce);
         }
-        if first.offer_hash.as_ref().is_some_and(|hash| *hash != self.hash.digest(self.offer.as_bytes())) {
+        if first
+            .offer_hash
+            .as_ref()
+            .is_some_and(|hash| *hash != self.hash.digest(self.terms.offer.as_bytes()))
+        {
             return Err(SaslError::Downgrade);
         }
-        if let (Some(theirs), Some(ours)) = (first.tls_version, self.tls_version)
+        if let (Some(theirs), Some(ours)) = (first.tls_version, self.terms.tls_version)
             && theirs != ours
         {
             return Err(SaslError::TlsVersion);
         }
-        message::iterations(first.iterations, self.iterations.floor, self.iterations.ceiling)
+        let Iterations { floor, ceiling } = self.terms.iterations;
+        message::iterations(first.iterations, floor, ceiling)
     }
 }
 

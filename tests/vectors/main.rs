@@ -1,0 +1,7 @@
+//! Inputs and expected results that other projects and specifications made.
+//!
+//! The folder of the vectors is named by `RHAPSODE_VECTORS`; without it these tests say that they
+//! were skipped. Where it is named, a missing file fails.
+
+mod folder;
+mod sasl;
