@@ -87,6 +87,9 @@ impl Reader {
             let begin = place(&tokens);
             let event = tokens.read_event().map_err(|error| refusal(&error, begin))?;
             let end = place(&tokens);
+            if builder.open.is_empty() && is_content(&event) {
+                return Err(XmlError::Syntax { at: tag::position(begin, 0), expected: "an element" });
+            }
             let complete = match event {
                 Event::Start(_) => builder.open(&frame[begin + 1..end - 1], begin + 1).map(|()| None)?,
                 Event::Empty(_) => {
@@ -251,6 +254,11 @@ fn check_characters(frame: &str) -> Result<(), XmlError> {
 /// Where the tokenizer stands; a frame is far shorter than `usize` can count.
 fn place(tokens: &quick_xml::Reader<&[u8]>) -> usize {
     usize::try_from(tokens.buffer_position()).unwrap_or(usize::MAX)
+}
+
+/// Whether the event may only stand inside an element.
+fn is_content(event: &Event<'_>) -> bool {
+    matches!(event, Event::Text(_) | Event::CData(_) | Event::GeneralRef(_))
 }
 
 fn restricted(at: usize, construct: Construct) -> XmlError {

@@ -29,3 +29,8 @@ pub fn names(case: &Value, member: &str) -> Vec<String> {
     let list = case[member].as_array().unwrap_or_else(|| panic!("{}: no list `{member}`", case["id"]));
     list.iter().map(|name| name.as_str().expect("a name").to_owned()).collect()
 }
+
+/// Fails with all complaints at once: one failing case rarely comes alone.
+pub fn none_of(complaints: &[String]) {
+    assert!(complaints.is_empty(), "{} of the cases:\n{}", complaints.len(), complaints.join("\n"));
+}

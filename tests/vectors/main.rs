@@ -5,3 +5,5 @@
 
 mod folder;
 mod sasl;
+mod utf8;
+mod xep_examples;

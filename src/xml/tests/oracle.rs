@@ -6,7 +6,7 @@ use std::fmt::Write;
 use rxml::{Event, Parse, Parser};
 
 use super::super::element::Element;
-use super::super::parse;
+use super::super::{XmlError, parse};
 
 #[test]
 fn both_accept_the_sound_documents() {
@@ -36,7 +36,7 @@ fn both_judge_damaged_documents_alike() {
                 assert_eq!(sorted(ours), sorted(theirs), "{document:?}");
             }
             (Err(_), None) => refused += 1,
-            (Err(error), Some(_)) if ends_in_blank_references(&document, error.at()) => refused += 1,
+            (Err(error), Some(_)) if we_are_stricter(&document, &error) => refused += 1,
             (ours, theirs) => panic!("{document:?}\nours {ours:?}\ntheirs {theirs:?}"),
         }
     }
@@ -51,10 +51,18 @@ fn differs_by_design(document: &str) -> bool {
         || document.contains("2000/xmlns/")
 }
 
-/// XML 1.0 §2.8 allows no reference after the outermost element; rxml takes one to a blank.
-fn ends_in_blank_references(document: &str, at: u64) -> bool {
-    let rest = usize::try_from(at).ok().and_then(|at| document.get(at..));
-    rest.is_some_and(|rest| rest.starts_with("&#xD;"))
+/// What rxml 0.14 takes although it is not well-formed.
+fn we_are_stricter(document: &str, error: &XmlError) -> bool {
+    match error {
+        // XML 1.0 §3.1: no attribute twice. rxml takes the last of several default namespaces.
+        XmlError::AttributeTwice { name, .. } => name == "xmlns",
+        // XML 1.0 §2.8: no reference after the outermost element. rxml takes one to a blank.
+        XmlError::Syntax { at, .. } => {
+            let rest = usize::try_from(*at).ok().and_then(|at| document.get(at..));
+            rest.is_some_and(|rest| rest.starts_with("&#xD;"))
+        }
+        _ => false,
+    }
 }
 
 /// Replaces, inserts, removes or repeats a piece of the document.
@@ -80,7 +88,10 @@ fn boundary(document: &str, random: &mut Random) -> usize {
 
 /// What rxml reads, or `None` if it refuses.
 fn oracle(document: &str) -> Option<Element> {
-    let mut input = document.trim_matches([' ', '\t', '\r', '\n']).as_bytes();
+    // XML 1.0 §2.11 lets line ends be normalised before parsing; rxml 0.14 refuses a lone
+    // carriage return in an attribute value, which it should read as a blank.
+    let document = document.replace("\r\n", "\n").replace('\r', "\n");
+    let mut input = document.trim_matches([' ', '\t', '\n']).as_bytes();
     let mut parser = Parser::default();
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
@@ -153,7 +164,7 @@ const SOUND: &[&str] = &[
     "<a xmlns='urn:x' xmlns:p='urn:x' xmlns:q='urn:y'><b p:c='1' q:c='2'/><q:d/></a>",
     "<a><![CDATA[<b>&amp;]]]]>&#65;&#x1F600;<![CDATA[]]></a>",
     "<a b=' \t\n'>\r\n1\r2\n</a>",
-    "<\u{E9}t\u{E9} \u{65E5}='\u{672C}'>\u{1F600}\u{85}</\u{E9}t\u{E9}>",
+    "<\u{E9}t\u{E9} \u{65E5}='\u{672C}'>\u{1F600}\u{85}\u{FFFD}</\u{E9}t\u{E9}>",
     "<a><b><c><d/></c></b><b xmlns=''/></a>",
 ];
 
@@ -231,7 +242,6 @@ const PIECES: &[&str] = &[
     "\u{E9}",
     "\u{300}",
     "\u{2028}",
-    "\u{FFFD}",
     "\u{FFFE}",
     "\u{FFFF}",
     "\u{1F600}",

@@ -166,9 +166,20 @@ fn end_tags_missing_crossed_or_left_over() {
 
 #[test]
 fn one_element_and_nothing_around_it() {
-    for document in
-        ["", " ", "x", "<a/>x", "x<a/>", "<a/><b/>", "<![CDATA[x]]>", "&amp;", "\u{FEFF}<a/>", "<a/>\u{FEFF}"]
-    {
+    for document in [
+        "",
+        " ",
+        "x",
+        "<a/>x",
+        "x<a/>",
+        "<a/><b/>",
+        "<![CDATA[x]]>",
+        "<![CDATA[]]><a/>",
+        "<![CDATA[x]]><a/>",
+        "&amp;<a/>",
+        "\u{FEFF}<a/>",
+        "<a/>\u{FEFF}",
+    ] {
         check(document, "not-well-formed");
     }
     assert!(parse(" \n<a/>\t").is_ok());
@@ -277,7 +288,7 @@ fn errors_tell_the_byte() {
         ("<a>\u{E9}\u{1}</a>", 5),
         ("  <a>&x;</a>", 5),
         ("<a b='1' 2='3'/>", 9),
-        ("<a b='1&#0;'/>", 8),
+        ("<a b='1&#0;'/>", 7),
         ("<a><b></c></a>", 6),
         ("<a>x]]></a>", 4),
         ("<a><p:b/></a>", 4),
