@@ -11,7 +11,7 @@ use crate::xml::Element;
 
 use super::domain::SessionId;
 use super::roster::Roster;
-use super::vocabulary::{DELAY, HINTS, delay, weight};
+use super::vocabulary::{DELAY, HINTS, MUC_USER, RECEIPTS, delay, weight};
 
 /// Messages that wait for one account.
 pub const MAX_OFFLINE: usize = 500;
@@ -59,16 +59,6 @@ impl Offline {
         self.weight = 0;
         std::mem::take(&mut self.messages)
     }
-
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
 }
 
 /// Whether a message is worth keeping for later: it says something (XEP-0160 §3) and does not forbid it
@@ -77,8 +67,8 @@ pub fn is_storable(message: &Element) -> bool {
     !message.has_child("no-store", HINTS)
         && (message.has_child("body", ns::CLIENT)
             || message.has_child("store", HINTS)
-            || message.has_child("x", super::vocabulary::MUC_USER)
-            || message.children().any(|c| c.ns() == "urn:xmpp:receipts" || c.ns() == "urn:xmpp:chat-markers:0"))
+            || message.has_child("x", MUC_USER)
+            || message.has_child("received", RECEIPTS))
 }
 
 #[cfg(test)]
@@ -99,7 +89,8 @@ mod tests {
     #[test]
     fn the_store_is_bounded_in_number_and_in_weight() {
         let mut offline = Offline::default();
-        let stored = (0..MAX_OFFLINE + 5).filter(|n| offline.store("x", Timestamp::UNIX_EPOCH, message(&n.to_string())));
+        let stored = (0..MAX_OFFLINE + 5)
+            .filter(|n| offline.store("x", Timestamp::UNIX_EPOCH, message(&n.to_string())));
         assert_eq!(stored.count(), MAX_OFFLINE);
         offline.take();
         let large = "x".repeat(MAX_OFFLINE_WEIGHT / 3);
@@ -110,7 +101,7 @@ mod tests {
     #[test]
     fn a_chat_state_alone_is_not_kept() {
         let state = Element::new("message", ns::CLIENT)
-            .with_child(Element::new("composing", super::super::vocabulary::CHAT_STATES));
+            .with_child(Element::new("composing", crate::xep::chat_states::NS));
         assert!(!is_storable(&state));
         assert!(is_storable(&message("hi")));
         assert!(!is_storable(&message("hi").with_child(Element::new("no-store", HINTS))));

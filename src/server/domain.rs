@@ -3,7 +3,7 @@
 //! Give one input, then take outputs until there is none. It knows no connection: a session exists from
 //! its binding to its end, whether a connection carries it or it waits for its resumption.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::ids::{IdSource, Seed};
 use crate::jid::{BareJid, FullJid, Jid, JidError};
@@ -96,9 +96,13 @@ impl Domain {
         match self.accounts.get_mut(&local) {
             Some(account) => account.password = password,
             None => {
-                let roster = Roster::new(self.ids.next_id());
-                let (resources, offline) = Default::default();
-                let account = Account { jid, password, roster, resources, offline };
+                let account = Account {
+                    jid,
+                    password,
+                    roster: Roster::new(self.ids.next_id()),
+                    resources: BTreeMap::new(),
+                    offline: Offline::default(),
+                };
                 self.accounts.insert(local, account);
             }
         }
@@ -196,7 +200,8 @@ impl Domain {
             return self.refuse(now, &stanza, "remote-server-not-found");
         }
         if let Some(to) = to.as_ref().filter(|to| to.domain() == self.rooms.host()) {
-            return self.on_room_stanza(now, id, &jid, to, &stanza);
+            let mail = self.rooms.on_stanza(now.wall, &jid, to, &stanza);
+            return self.post(now, mail);
         }
         match stanza.name() {
             "message" => {

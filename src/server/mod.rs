@@ -8,8 +8,22 @@
 //! In reading order: the options, certificates, listening, the connection, the hub, the domain and
 //! the rooms.
 
+mod account;
+pub mod domain;
 pub mod options;
+mod presence;
+mod registration;
+mod requests;
+mod room;
+mod room_config;
+mod rooms;
+mod roster;
+mod routing;
 pub mod running;
+mod vocabulary;
+
+#[cfg(test)]
+mod domain_tests;
 
 pub use options::{Certificates, ServerOptions};
 pub use running::{Counts, Running, Server, ServerError, SessionReport};

@@ -32,13 +32,6 @@ impl Domain {
         }
     }
 
-    /// A presence to a room also counts as directed: the room is left when the session goes.
-    pub(super) fn on_room_stanza(&mut self, now: Moment, id: SessionId, real: &FullJid, to: &Jid, stanza: &Element) {
-        debug_assert!(self.sessions.contains_key(&id));
-        let mail = self.rooms.on_stanza(now.wall, real, to, stanza);
-        self.post(now, mail);
-    }
-
     /// Initial presence and its changes, §4.2 and §4.4.
     fn on_available(&mut self, now: Moment, id: SessionId, mut stanza: Element) {
         let priority = match stanza.child_text("priority", ns::CLIENT).map(|text| text.trim().parse::<i8>()) {
@@ -52,10 +45,10 @@ impl Domain {
         let was_reading = !initial && session.priority >= 0;
         session.priority = priority;
         session.presence = Some(stanza.clone());
-        let (jid, bare) = (session.jid.clone(), session.bare.clone());
+        let bare = session.bare.clone();
         self.tell_subscribers(&bare, &stanza);
         if initial {
-            self.probe_contacts(now, id, &jid, &bare);
+            self.probe_contacts(now, id, &bare);
             self.repeat_requests(id, &bare);
         }
         if priority >= 0 && !was_reading {
@@ -69,7 +62,9 @@ impl Domain {
         let (jid, bare) = (session.jid.clone(), session.bare.clone());
         let was_available = session.presence.is_some();
         let mut goodbye = stanza.unwrap_or_else(|| {
-            Element::new("presence", ns::CLIENT).with_attr("from", jid.as_str()).with_attr("type", "unavailable")
+            Element::new("presence", ns::CLIENT)
+                .with_attr("from", jid.as_str())
+                .with_attr("type", "unavailable")
         });
         goodbye.remove_attr("to");
         let directed = std::mem::take(&mut session.directed);
@@ -101,7 +96,9 @@ impl Domain {
 
     /// "Where are you?", §4.3: answered for those who may know.
     fn on_probe(&mut self, now: Moment, id: SessionId, contact: &BareJid) {
-        let Some((jid, bare)) = self.sessions.get(&id).map(|s| (s.jid.clone(), s.bare.clone())) else { return };
+        let Some((jid, bare)) = self.sessions.get(&id).map(|s| (s.jid.clone(), s.bare.clone())) else {
+            return;
+        };
         if contact.domain() != self.name.as_str() {
             return;
         }
@@ -118,8 +115,7 @@ impl Domain {
         }
     }
 
-    fn probe_contacts(&mut self, now: Moment, id: SessionId, jid: &FullJid, bare: &BareJid) {
-        debug_assert_eq!(jid.to_bare(), *bare);
+    fn probe_contacts(&mut self, now: Moment, id: SessionId, bare: &BareJid) {
         let Some(account) = self.account(bare) else { return };
         let seen: Vec<BareJid> =
             account.roster.items().filter(|(_, item)| item.to).map(|(contact, _)| contact.clone()).collect();
@@ -140,7 +136,14 @@ impl Domain {
     }
 
     /// The user sends one of the four verbs, §3.
-    fn on_subscription(&mut self, now: Moment, id: SessionId, contact: BareJid, verb: SubscriptionVerb, mut stanza: Element) {
+    fn on_subscription(
+        &mut self,
+        now: Moment,
+        id: SessionId,
+        contact: BareJid,
+        verb: SubscriptionVerb,
+        mut stanza: Element,
+    ) {
         let Some(bare) = self.sessions.get(&id).map(|s| s.bare.clone()) else { return };
         if contact == bare {
             return self.refuse(now, &stanza, "not-allowed");
@@ -233,8 +236,12 @@ impl Domain {
     /// Broadcasts to everyone who may see the user, and to the user's own sessions, §4.2.2.
     fn tell_subscribers(&mut self, bare: &BareJid, stanza: &Element) {
         let Some(account) = self.account(bare) else { return };
-        let seeing: Vec<BareJid> =
-            account.roster.items().filter(|(_, item)| item.from).map(|(contact, _)| contact.clone()).collect();
+        let seeing: Vec<BareJid> = account
+            .roster
+            .items()
+            .filter(|(_, item)| item.from)
+            .map(|(contact, _)| contact.clone())
+            .collect();
         self.hand_presence(bare, stanza);
         for contact in seeing {
             self.hand_presence(&contact, stanza);

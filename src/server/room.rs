@@ -98,7 +98,14 @@ impl Room {
     }
 
     /// Available presence to `room/nick`: joins, changes the nick or tells a new status.
-    pub fn on_available(&mut self, now: Timestamp, real: &FullJid, nick: &str, stanza: &Element, out: &mut Mail) {
+    pub fn on_available(
+        &mut self,
+        now: Timestamp,
+        real: &FullJid,
+        nick: &str,
+        stanza: &Element,
+        out: &mut Mail,
+    ) {
         let joins = stanza.child("x", MUC);
         match (self.nicks.get(real).cloned(), joins) {
             (None, None) => refuse(stanza, "not-acceptable", out),
@@ -163,7 +170,9 @@ impl Room {
         message.remove_attr("to");
         message.set_attr("from", self.occupant_jid(&nick));
         // An occupant must not speak as the room: its delay and its `muc#user` are the room's words.
-        message.retain_children(|c| !is_room_word(c) && !(c.is("delay", DELAY) && c.attr("from") == Some(self.jid.as_str())));
+        message.retain_children(|c| {
+            !is_room_word(c) && !(c.is("delay", DELAY) && c.attr("from") == Some(self.jid.as_str()))
+        });
         if sets_subject {
             self.subject = message.clone();
         } else if message.has_child("body", ns::CLIENT) {
@@ -440,10 +449,12 @@ mod tests {
         say(&mut room, "ann", "one");
         say(&mut room, "ann", "two");
         let out = join(&mut room, "bo", Some("1"));
-        let seen: Vec<String> = out.iter().filter(|(to, _)| to.local() == Some("bo")).map(|(_, e)| shape(e)).collect();
+        let seen: Vec<String> =
+            out.iter().filter(|(to, _)| to.local() == Some("bo")).map(|(_, e)| shape(e)).collect();
         let expected = ["presence ann", "presence bo 110 100 170", "message ann two", "message  "];
         assert_eq!(seen, expected);
-        let told: Vec<String> = out.iter().filter(|(to, _)| to.local() == Some("ann")).map(|(_, e)| shape(e)).collect();
+        let told: Vec<String> =
+            out.iter().filter(|(to, _)| to.local() == Some("ann")).map(|(_, e)| shape(e)).collect();
         assert_eq!(told, ["presence bo"]);
     }
 
@@ -496,7 +507,8 @@ mod tests {
     fn a_new_nick_is_told_by_303_and_a_presence() {
         let mut room = room_with(&["ann", "bo"]);
         let out = join_as(&mut room, "bo", "bob", None);
-        let own: Vec<String> = out.iter().filter(|(to, _)| to.local() == Some("bo")).map(|(_, e)| shape(e)).collect();
+        let own: Vec<String> =
+            out.iter().filter(|(to, _)| to.local() == Some("bo")).map(|(_, e)| shape(e)).collect();
         assert_eq!(own, ["presence bo 110 303", "presence bob 110"]);
         assert_eq!(room.nick_of(&real("bo")), Some("bob"));
         assert_eq!(refused(&join_as(&mut room, "bo", "ann", None)), "conflict");

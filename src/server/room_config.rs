@@ -58,9 +58,19 @@ impl RoomConfig {
             ("muc#roomconfig_roomname", "text-single", "Name", self.name.as_str()),
             ("muc#roomconfig_persistentroom", "boolean", "Outlives its occupants", flag(self.persistent)),
             ("muc#roomconfig_publicroom", "boolean", "Is listed", flag(self.public)),
-            ("muc#roomconfig_changesubject", "boolean", "Everyone sets the subject", flag(self.change_subject)),
+            (
+                "muc#roomconfig_changesubject",
+                "boolean",
+                "Everyone sets the subject",
+                flag(self.change_subject),
+            ),
             ("muc#roomconfig_whois", "list-single", "Who sees real addresses", whois),
-            ("muc#roomconfig_passwordprotectedroom", "boolean", "Needs a password", flag(self.password.is_some())),
+            (
+                "muc#roomconfig_passwordprotectedroom",
+                "boolean",
+                "Needs a password",
+                flag(self.password.is_some()),
+            ),
             ("muc#roomconfig_roomsecret", "text-private", "Password", self.password.as_deref().unwrap_or("")),
             ("muc#maxhistoryfetch", "text-single", "Messages for a newcomer", history.as_str()),
         ];

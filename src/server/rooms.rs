@@ -11,7 +11,8 @@ use crate::xml::Element;
 
 use super::room::{Departure, Mail, Room};
 use super::vocabulary::{
-    DISCO_INFO, DISCO_ITEMS, FORM, MUC, MUC_ADMIN, MUC_OWNER, MUC_USER, PING, SELF_PING, error, refusal, result,
+    DISCO_INFO, DISCO_ITEMS, FORM, MUC, MUC_ADMIN, MUC_OWNER, MUC_USER, PING, SELF_PING, error, refusal,
+    result,
 };
 
 /// Rooms that may exist at once.
@@ -61,7 +62,15 @@ impl Rooms {
         out
     }
 
-    fn on_presence(&mut self, now: Timestamp, real: &FullJid, name: &str, to: &Jid, stanza: &Element, out: &mut Mail) {
+    fn on_presence(
+        &mut self,
+        now: Timestamp,
+        real: &FullJid,
+        name: &str,
+        to: &Jid,
+        stanza: &Element,
+        out: &mut Mail,
+    ) {
         match stanza.attr("type") {
             None => {
                 let Some(nick) = to.resource() else {
@@ -93,7 +102,15 @@ impl Rooms {
         }
     }
 
-    fn on_message(&mut self, now: Timestamp, real: &FullJid, name: &str, to: &Jid, stanza: &Element, out: &mut Mail) {
+    fn on_message(
+        &mut self,
+        now: Timestamp,
+        real: &FullJid,
+        name: &str,
+        to: &Jid,
+        stanza: &Element,
+        out: &mut Mail,
+    ) {
         let Some(room) = self.rooms.get_mut(name) else {
             return answer(stanza, real, Err(refusal("item-not-found")), out);
         };
@@ -114,14 +131,16 @@ impl Rooms {
 
     fn on_service_request(&self, request: &Element, real: &FullJid, out: &mut Mail) {
         let payload = match payload(request) {
-            Some(p) if p.is("query", DISCO_INFO) => Ok(Some(
-                info("text", "Rooms").with_child(feature(MUC)).with_child(feature(SELF_PING)),
-            )),
+            Some(p) if p.is("query", DISCO_INFO) => {
+                Ok(Some(info("text", "Rooms").with_child(feature(MUC)).with_child(feature(SELF_PING))))
+            }
             Some(p) if p.is("query", DISCO_ITEMS) => {
                 let public = self.rooms.iter().filter(|(_, room)| room.config.public);
                 Ok(Some(public.fold(Element::new("query", DISCO_ITEMS), |query, (name, room)| {
-                    let item = Element::new("item", DISCO_ITEMS).with_attr("jid", format!("{name}@{}", self.host));
-                    let named = Some(room.config.name.as_str()).filter(|name| !name.is_empty()).unwrap_or(name);
+                    let item =
+                        Element::new("item", DISCO_ITEMS).with_attr("jid", format!("{name}@{}", self.host));
+                    let named =
+                        Some(room.config.name.as_str()).filter(|name| !name.is_empty()).unwrap_or(name);
                     query.with_child(item.with_attr("name", format!("{named} ({})", room.occupancy())))
                 })))
             }

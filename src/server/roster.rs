@@ -290,7 +290,11 @@ mod tests {
         ] {
             let mut roster = roster_in(before);
             let sent = roster.on_sent(&contact(), verb).expect("the roster is not full");
-            assert_eq!((state(&roster).as_str(), sent.route, sent.push), (after, route, push), "{before} {verb:?}");
+            assert_eq!(
+                (state(&roster).as_str(), sent.route, sent.push),
+                (after, route, push),
+                "{before} {verb:?}"
+            );
         }
     }
 

@@ -128,7 +128,14 @@ impl Domain {
     }
 
     /// Sends copies to the sessions that asked for them and are not reached anyway, XEP-0280 §6 to §8.
-    fn copy(&mut self, sender: Option<SessionId>, to: &Jid, reached: &[SessionId], kind: Kind, message: &Element) {
+    fn copy(
+        &mut self,
+        sender: Option<SessionId>,
+        to: &Jid,
+        reached: &[SessionId],
+        kind: Kind,
+        message: &Element,
+    ) {
         let says = message.has_child("body", ns::CLIENT);
         let forbidden = message.has_child("private", CARBONS)
             || message.has_child("no-copy", HINTS)

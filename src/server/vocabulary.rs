@@ -5,24 +5,23 @@ use jiff::Timestamp;
 use crate::event::SubscriptionVerb;
 use crate::ns;
 use crate::stanza::{ErrorKind, StanzaError};
+use crate::xep;
 use crate::xml::Element;
 
 /// XEP-0280: Message Carbons.
-pub const CARBONS: &str = "urn:xmpp:carbons:2";
-/// XEP-0085: a message that holds nothing else is not kept for later.
-pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+pub const CARBONS: &str = xep::carbons::NS;
 /// XEP-0203: Delayed Delivery.
-pub const DELAY: &str = "urn:xmpp:delay";
+pub const DELAY: &str = xep::delay::NS;
 /// XEP-0030: what an address is and can do.
-pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+pub const DISCO_INFO: &str = xep::disco::INFO;
 /// XEP-0030: what belongs to an address.
-pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+pub const DISCO_ITEMS: &str = xep::disco::ITEMS;
 /// XEP-0004: Data Forms.
-pub const FORM: &str = "jabber:x:data";
+pub const FORM: &str = xep::data_forms::NS;
 /// XEP-0297: Stanza Forwarding.
-pub const FORWARD: &str = "urn:xmpp:forward:0";
+pub const FORWARD: &str = xep::carbons::FORWARD;
 /// XEP-0334: Message Processing Hints.
-pub const HINTS: &str = "urn:xmpp:hints";
+pub const HINTS: &str = xep::hints::NS;
 /// XEP-0045: Multi-User Chat.
 pub const MUC: &str = "http://jabber.org/protocol/muc";
 /// XEP-0045: what a moderator or administrator asks.
@@ -34,15 +33,17 @@ pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0045: form type of a room's configuration.
 pub const MUC_CONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
 /// XEP-0199: XMPP Ping.
-pub const PING: &str = "urn:xmpp:ping";
+pub const PING: &str = xep::ping::NS;
+/// XEP-0184: Message Delivery Receipts.
+pub const RECEIPTS: &str = xep::receipts::NS;
 /// XEP-0077: In-Band Registration.
 pub const REGISTER: &str = "jabber:iq:register";
 /// XEP-0410: the room answers the self-ping for the occupant.
 pub const SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
 /// XEP-0202: Entity Time.
-pub const TIME: &str = "urn:xmpp:time";
+pub const TIME: &str = xep::entity_time::NS;
 /// XEP-0092: Software Version.
-pub const VERSION: &str = "jabber:iq:version";
+pub const VERSION: &str = xep::version::NS;
 
 /// A defined condition with the type that RFC 6120 §8.3.3 gives it.
 pub fn refusal(condition: &'static str) -> StanzaError {
@@ -91,7 +92,10 @@ pub fn delay(from: &str, sent_at: Timestamp) -> Element {
 
 /// A presence that holds nothing.
 pub fn presence(from: &str, to: &str, kind: Option<&'static str>) -> Element {
-    Element::new("presence", ns::CLIENT).with_attr("from", from).with_attr("to", to).with_attr_opt("type", kind)
+    Element::new("presence", ns::CLIENT)
+        .with_attr("from", from)
+        .with_attr("to", to)
+        .with_attr_opt("type", kind)
 }
 
 /// `type` of the presence that carries a subscription verb.
@@ -139,9 +143,12 @@ mod tests {
     #[test]
     fn an_error_is_never_answered_with_an_error() {
         let refused = refusal("item-not-found");
-        for (name, kind, answered) in
-            [("iq", "error", false), ("iq", "result", false), ("message", "error", false), ("iq", "get", true)]
-        {
+        for (name, kind, answered) in [
+            ("iq", "error", false),
+            ("iq", "result", false),
+            ("message", "error", false),
+            ("iq", "get", true),
+        ] {
             let stanza = Element::new(name, ns::CLIENT).with_attr("type", kind).with_attr("from", "a@b/c");
             assert_eq!(error(&stanza, &refused).is_some(), answered, "{name} {kind}");
         }
