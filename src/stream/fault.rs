@@ -7,7 +7,7 @@ use crate::ns;
 use crate::stanza::StanzaError;
 use crate::stream::sasl::choose::NoMechanism;
 use crate::stream::sasl::error::{Blame, SaslError};
-use crate::xml::{Element, XmlError};
+use crate::xml::{Element, WriteError, XmlError};
 
 /// The end of a stream that nobody wished for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub enum What {
     HeaderInvalid { problem: HeaderProblem },
     /// The client asks for a domain that is not served here.
     HostUnknown { host: String },
+    /// Too many failed logins on one stream, RFC 6120 §6.4.5.
+    LoginAttempts,
     /// The server offers no mechanism that the account may use.
     MechanismMissing { reason: NoMechanism },
     /// The peer resumed a session and then no `<a/>` came: its reader is stuck behind a torn stanza.
@@ -127,6 +129,8 @@ pub enum What {
     UnexpectedElement { name: String, ns: String },
     /// The peer sent stanzas before it was allowed to.
     UnexpectedStanza { name: String },
+    /// We were about to write what is no XML: something in the configuration.
+    Unwritable { error: WriteError },
     /// The bytes break the restricted XML of RFC 6120 §11.
     Xml(XmlError),
 }
@@ -214,6 +218,7 @@ fn rule(what: &What) -> Rule {
         What::HandledTooHigh { .. } => row(Peer, Some(C::UndefinedCondition), Next::Reconnect),
         What::HeaderInvalid { problem } => row(Peer, Some(problem.condition()), Next::Reconnect),
         What::HostUnknown { .. } => row(Peer, Some(C::HostUnknown), Next::Never),
+        What::LoginAttempts => row(Peer, Some(C::PolicyViolation), Next::Never),
         What::MechanismMissing { .. } => row(Peer, None, Next::WaitForConfig),
         What::ResumptionStuck => row(Peer, None, Next::Reconnect),
         What::SaslBroken { error } if error.blame() == Blame::Ours => row(Ours, None, Next::WaitForConfig),
@@ -230,6 +235,7 @@ fn rule(what: &What) -> Rule {
         What::TooMuchAhead => row(Peer, Some(C::PolicyViolation), Next::Reconnect),
         What::UnexpectedElement { .. } => row(Peer, Some(C::UnsupportedStanzaType), Next::Reconnect),
         What::UnexpectedStanza { .. } => row(Peer, Some(C::NotAuthorized), Next::Reconnect),
+        What::Unwritable { .. } => row(Ours, None, Next::WaitForConfig),
         What::Xml(error) => row(Peer, Some(C::of_xml(error)), Next::Reconnect),
     }
 }

@@ -8,9 +8,22 @@
 //! What both share is in [`core`]. A fault is an event: what the peer has to be told is already
 //! queued before it, and [`Output::Hangup`] behind it.
 
+mod acks;
+mod auth;
+mod bind;
+mod core;
 pub mod fault;
+mod features;
+mod header;
+mod initiating;
+mod keepalive;
 pub mod management;
+mod output;
+pub mod phase;
+mod receiving;
 pub mod sasl;
+mod starttls;
+mod timer;
 mod words;
 
 use std::time::{Duration, Instant};
@@ -20,8 +33,12 @@ use bytes::Bytes;
 use crate::ids::Seed;
 use crate::jid::{BareJid, FullJid};
 use crate::stanza::StanzaError;
-use crate::stream::fault::Fault;
+use crate::stream::core::Core;
+use crate::stream::fault::{Fault, What};
+use crate::stream::initiating::Initiator;
 use crate::stream::management::Management;
+use crate::stream::phase::Phase;
+use crate::stream::receiving::Receiver;
 use crate::stream::sasl::Credentials;
 use crate::stream::sasl::channel::Channel;
 use crate::stream::sasl::choose::Preference;
@@ -29,11 +46,19 @@ use crate::stream::sasl::client::Iterations;
 use crate::stream::sasl::keys::{KeyRequest, ScramKeys};
 use crate::stream::sasl::server::AccountKeys;
 use crate::stream::sasl::{MECHANISMS, Mechanism};
-use crate::xml::{Element, Limits, WriteError};
+use crate::stream::timer::Timer;
+use crate::xml::{Element, Frame, Limits, Reader, WriteError};
 
 /// One XMPP stream.
 pub struct Stream {
-    _core: (),
+    core: Core,
+    role: Role,
+}
+
+/// What is left to negotiate, and for whom. Gone once the stream is online.
+enum Role {
+    Initiating(Option<Box<Initiator>>),
+    Receiving(Box<Receiver>),
 }
 
 /// What the owner has to do, in this order.
@@ -121,6 +146,8 @@ pub struct Ticket(pub u64);
 pub enum NotReady {
     /// Too much is unacknowledged; there is room after the next [`StreamEvent::Acked`].
     Full,
+    /// It is no message, presence or iq.
+    NotStanza,
     /// The stream is not online.
     Offline,
     /// The stanza is larger than the peer accepts; sending it would end the stream.
@@ -322,96 +349,206 @@ impl Secured {
 
 impl Stream {
     /// The end that connects. Its first bytes are due at once, or after `on_secured` with direct TLS.
-    pub fn initiating(_config: Initiating, _seed: Seed, _now: Instant) -> Self {
-        unimplemented!()
+    pub fn initiating(config: Initiating, seed: Seed, now: Instant) -> Self {
+        let mut core = Core::new(false, seed, now, config.limits, config.keepalive, config.window);
+        let initiator = Initiator::begin(config, &mut core, now);
+        Self { core, role: Role::Initiating(Some(Box::new(initiator))) }
     }
 
     /// The end that was connected to.
-    pub fn receiving(_config: Receiving, _seed: Seed, _now: Instant) -> Self {
-        unimplemented!()
+    pub fn receiving(config: Receiving, seed: Seed, now: Instant) -> Self {
+        let mut core = Core::new(true, seed, now, config.limits, config.keepalive, config.window);
+        let receiver = Receiver::begin(config, &mut core, now);
+        Self { core, role: Role::Receiving(Box::new(receiver)) }
     }
 
     /// Bytes have arrived, in the clear before `on_secured` and decrypted after it.
-    pub fn on_bytes(&mut self, _now: Instant, _bytes: &[u8]) {
-        unimplemented!()
+    pub fn on_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        if self.core.take_bytes(now, bytes) {
+            self.read(now);
+        }
     }
 
     /// The handshake that [`Output::Secure`] asked for, or that came first with direct TLS, is done.
-    pub fn on_secured(&mut self, _now: Instant, _tls: Secured) {
-        unimplemented!()
+    pub fn on_secured(&mut self, now: Instant, tls: Secured) {
+        // At any other time it is the answer to a question that the stream has given up since.
+        if self.core.phase == Phase::AwaitSecured {
+            self.core.trusted = tls.verified;
+            match &mut self.role {
+                Role::Initiating(Some(initiator)) => initiator.on_secured(&mut self.core, now, tls),
+                Role::Initiating(None) => {}
+                Role::Receiving(receiver) => receiver.on_secured(&mut self.core, now, tls),
+            }
+        }
     }
 
     /// The transport has ended.
-    pub fn on_hangup(&mut self, __now: Instant, _cause: Hangup) {
-        unimplemented!()
+    pub fn on_hangup(&mut self, _now: Instant, cause: Hangup) {
+        self.core.on_hangup(cause);
     }
 
     /// The moment of [`Output::Idle`] has come. Calling it early does nothing.
-    pub fn on_timeout(&mut self, _now: Instant) {
-        unimplemented!()
+    pub fn on_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.core.timers.take_due(now) {
+            match timer {
+                Timer::Answer => self.core.say_handled(now),
+                Timer::Ask => self.core.ask(now),
+                Timer::Dead | Timer::Overdue => self.core.on_dead(),
+                Timer::Idle => self.core.on_idle(now),
+                Timer::Step => self.core.on_step_overdue(now),
+            }
+        }
     }
 
     /// Initiating: the keys that [`StreamEvent::DeriveKeys`] asked for.
-    pub fn on_keys(&mut self, _now: Instant, _keys: ScramKeys) {
-        unimplemented!()
+    pub fn on_keys(&mut self, now: Instant, keys: ScramKeys) {
+        if let (Phase::AwaitKeys, Role::Initiating(Some(initiator))) = (self.core.phase, &mut self.role) {
+            initiator.on_keys(&mut self.core, now, keys);
+            self.read(now);
+        }
     }
 
     /// Receiving: what is known of the account that [`StreamEvent::Authenticate`] named.
-    pub fn on_account(&mut self, _now: Instant, _account: Option<AccountKeys>) {
-        unimplemented!()
+    pub fn on_account(&mut self, now: Instant, account: Option<AccountKeys>) {
+        if let (Phase::AwaitAccount, Role::Receiving(receiver)) = (self.core.phase, &mut self.role) {
+            receiver.on_account(&mut self.core, now, account.as_ref());
+            self.read(now);
+        }
     }
 
     /// Receiving: the address that [`StreamEvent::Bind`] asked for, or why not.
-    pub fn on_bound(&mut self, _now: Instant, _answer: Result<FullJid, StanzaError>) {
-        unimplemented!()
+    pub fn on_bound(&mut self, now: Instant, answer: Result<FullJid, StanzaError>) {
+        if let (Phase::AwaitAddress, Role::Receiving(receiver)) = (self.core.phase, &mut self.role) {
+            receiver.on_bound(&mut self.core, now, answer);
+            self.read(now);
+        }
     }
 
     /// Receiving: the session that [`StreamEvent::Resume`] asked for, as its last stream gave it up;
     /// or, where it is gone, how many stanzas it had handled, if that is still known.
-    pub fn on_resume(&mut self, _now: Instant, _answer: Result<Management, Option<u32>>) {
-        unimplemented!()
+    pub fn on_resume(&mut self, now: Instant, answer: Result<Management, Option<u32>>) {
+        if let (Phase::AwaitRevival, Role::Receiving(receiver)) = (self.core.phase, &mut self.role) {
+            receiver.on_resume(&mut self.core, now, answer);
+            self.read(now);
+        }
     }
 
     /// Receiving: the answer to [`StreamEvent::BeforeLogin`].
-    pub fn reply_before_login(&mut self, __now: Instant, _answer: &Element) {
-        unimplemented!()
+    pub fn reply_before_login(&mut self, _now: Instant, answer: &Element) {
+        if self.core.receiving && self.core.phase == Phase::AwaitStep {
+            self.core.say(answer);
+        }
     }
 
     /// Sends a stanza. Under stream management it is kept until the peer has acknowledged it.
-    pub fn send(&mut self, _now: Instant, _stanza: Element) -> Result<Ticket, NotReady> {
-        unimplemented!()
+    pub fn send(&mut self, now: Instant, stanza: Element) -> Result<Ticket, NotReady> {
+        self.core.send(now, &stanza)
     }
 
     /// Inbound stanzas up to number `handled` are safe. The peer is never told of more than this.
-    pub fn acknowledge(&mut self, _now: Instant, handled: u32) {
-        unimplemented!()
+    pub fn acknowledge(&mut self, now: Instant, handled: u32) {
+        self.core.acknowledge(now, handled);
     }
 
     /// Ends the stream in order: what is queued goes out, what is unacknowledged is waited for a
     /// little, then `</stream:stream>` in both directions. [`StreamEvent::Closed`] tells the end.
-    pub fn close(&mut self, _now: Instant) {
-        unimplemented!()
+    pub fn close(&mut self, now: Instant) {
+        self.core.close(now);
     }
 
     /// Takes out what resumption needs, after a fault or instead of closing. A stream that was
     /// online tells the peer what is safe and hangs up without `</stream:stream>`, so that the
     /// session stays. `None` where there was no session and nothing is unacknowledged.
     pub fn abandon(&mut self) -> Option<Management> {
-        unimplemented!()
+        self.core.abandon()
     }
 
     /// Whether stanzas may be sent.
     pub fn is_online(&self) -> bool {
-        unimplemented!()
+        self.core.phase.is_online()
     }
 
     /// The session under stream management, where there is one.
     pub fn management(&self) -> Option<&Management> {
-        unimplemented!()
+        self.core.session.as_deref()
     }
 
     /// What to do next.
     pub fn poll_output(&mut self) -> Output {
-        unimplemented!()
+        match self.core.outputs.pop() {
+            Some(output) => output,
+            None => Output::Idle(self.core.timers.next()),
+        }
     }
+
+    /// Reads frames until there is no whole one left or the owner has to say something first.
+    fn read(&mut self, now: Instant) {
+        while self.core.phase.reads() {
+            let frame = match self.core.framer.next_frame() {
+                Ok(None) => break,
+                Ok(Some(Frame::Whitespace)) => continue,
+                Ok(Some(Frame::StreamOpen(text))) => Reader::header(text).map(Piece::Header),
+                Ok(Some(Frame::Element(text))) => match &self.core.reader {
+                    Some(reader) => reader.element(text).map(Piece::Element),
+                    // The framer gives elements only behind a header.
+                    None => break,
+                },
+                Ok(Some(Frame::StreamClose)) => Ok(Piece::Close),
+                Err(error) => Err(error),
+            };
+            match frame {
+                Ok(piece) => self.on_piece(now, piece),
+                Err(error) => self.fault(What::Xml(error)),
+            }
+        }
+    }
+
+    fn on_piece(&mut self, now: Instant, piece: Piece) {
+        match (piece, &mut self.role) {
+            (Piece::Close, _) => self.core.on_close(),
+            (Piece::Header((reader, header)), Role::Initiating(Some(initiator))) => {
+                initiator.on_header(&mut self.core, now, reader, &header);
+            }
+            (Piece::Header((reader, header)), Role::Receiving(receiver)) => {
+                receiver.on_header(&mut self.core, now, reader, &header);
+            }
+            (Piece::Header(_), Role::Initiating(None)) => {}
+            (Piece::Element(element), role) if self.core.phase.takes_stanzas() => {
+                if let Some(element) = self.core.on_element_online(now, element) {
+                    match role {
+                        Role::Initiating(_) => self.core.unexpected(&element),
+                        Role::Receiving(receiver) => receiver.on_element_online(&mut self.core, element),
+                    }
+                }
+            }
+            (Piece::Element(element), Role::Initiating(Some(initiator))) => {
+                initiator.on_element(&mut self.core, now, element);
+            }
+            (Piece::Element(element), Role::Receiving(receiver)) => {
+                receiver.on_element(&mut self.core, now, element);
+            }
+            (Piece::Element(_), Role::Initiating(None)) => {}
+        }
+        if self.core.phase.takes_stanzas()
+            && let Role::Initiating(initiator @ Some(_)) = &mut self.role
+        {
+            // Passwords and features are of no more use.
+            *initiator = None;
+        }
+    }
+
+    fn fault(&mut self, what: What) {
+        if let Role::Receiving(receiver) = &mut self.role {
+            // RFC 6120 §4.9.1.2: an error needs a stream to stand in.
+            receiver.open(&mut self.core);
+        }
+        self.core.fault(what);
+    }
+}
+
+/// One frame, parsed.
+enum Piece {
+    Header((Reader, crate::xml::StreamHeader)),
+    Element(Element),
+    Close,
 }

@@ -47,6 +47,7 @@ impl fmt::Display for What {
             }
             Self::HeaderInvalid { problem } => write!(f, "the stream header is invalid: {problem}"),
             Self::HostUnknown { host } => write!(f, "`{}` is not served here", shown(host)),
+            Self::LoginAttempts => f.write_str("too many failed logins"),
             Self::MechanismMissing { reason } => write!(f, "no login mechanism fits: {reason}"),
             Self::ResumptionStuck => f.write_str("the resumed session does not answer"),
             Self::SaslBroken { error } => write!(f, "the login went wrong: {error}"),
@@ -64,6 +65,9 @@ impl fmt::Display for What {
                 write!(f, "unexpected element `{}` of `{}`", shown(name), shown(ns))
             }
             Self::UnexpectedStanza { name } => write!(f, "unexpected `{}` before login", shown(name)),
+            Self::Unwritable { error } => {
+                write!(f, "the configuration asks for what XML cannot hold: {error}")
+            }
             Self::Xml(error) => write!(f, "the server's XML is broken: {error}"),
         }
     }
@@ -91,6 +95,7 @@ impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("too much is unacknowledged"),
+            Self::NotStanza => f.write_str("it is no message, presence or iq"),
             Self::Offline => f.write_str("the stream is not online"),
             Self::TooLarge { bytes, limit } => {
                 write!(f, "the stanza has {bytes} bytes; the server takes {limit}")

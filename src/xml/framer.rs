@@ -108,6 +108,15 @@ impl Framer {
         }
     }
 
+    /// The stream restarts on the same channel (RFC 6120 §4.3.3): what was not given out belongs to
+    /// the new stream. After TLS take a new framer instead.
+    #[must_use]
+    pub fn restart(&self, limits: Limits) -> Self {
+        let mut next = Self::new(limits);
+        next.push(&self.buffer[self.taken..]);
+        next
+    }
+
     /// Changes what is accepted from the next step on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;

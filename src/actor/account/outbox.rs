@@ -263,7 +263,7 @@ impl Account {
                 self.outbox.waiting.push_front(Waiting { row, element, answer });
                 false
             }
-            Err(unsendable @ (NotReady::TooLarge { .. } | NotReady::Unwritable(_))) => {
+            Err(unsendable @ (NotReady::NotStanza | NotReady::TooLarge { .. } | NotReady::Unwritable(_))) => {
                 tracing::error!(bot = %self.spec.name, %unsendable, "a message is dropped");
                 if row > 0 {
                     self.outbox.acknowledged.push(row);

@@ -1,0 +1,389 @@
+//! The order of steps for the entity that connects, RFC 6120 §4.3.
+
+use std::time::Instant;
+
+use crate::jid::FullJid;
+use crate::ns;
+use crate::stream::core::{Core, is_stanza};
+use crate::stream::fault::{SaslCondition, StreamError, What};
+use crate::stream::features::{self, Standing, Step};
+use crate::stream::management::{self, BadHandled, Granted, Management};
+use crate::stream::phase::Phase;
+use crate::stream::sasl::Mechanism;
+use crate::stream::sasl::channel::Channel;
+use crate::stream::sasl::choose::{NoMechanism, Policy, choose};
+use crate::stream::sasl::client::{self, Client, Login};
+use crate::stream::sasl::error::SaslError;
+use crate::stream::sasl::keys::ScramKeys;
+use crate::stream::sasl::message::Nonce;
+use crate::stream::{Initiating, Online, Secured, StreamEvent, auth, bind, header, starttls};
+use crate::xml::{Element, Framer, Limits, Reader, StreamHeader};
+
+/// What is left to negotiate.
+pub(super) struct Initiator {
+    config: Initiating,
+    standing: Standing,
+    channel: Channel,
+    exchange: Option<Client>,
+    /// How we logged in.
+    mechanism: Option<Mechanism>,
+    features: Element,
+    /// Steps that were taken under these features.
+    taken: Vec<Step>,
+    /// `id` of the iq that was asked with.
+    request: String,
+    jid: Option<FullJid>,
+    /// The session that begins, while an earlier one is still in the core.
+    fresh: Option<Management>,
+    /// Stanzas that came before the negotiation was complete.
+    early: Vec<Element>,
+}
+
+impl Initiator {
+    pub fn begin(mut config: Initiating, core: &mut Core, now: Instant) -> Self {
+        core.session = config.resume.take().map(Box::new);
+        let direct_tls = config.direct_tls;
+        let initiator = Self {
+            config,
+            standing: Standing::Open,
+            channel: Channel::default(),
+            exchange: None,
+            mechanism: None,
+            features: Element::new("features", ns::STREAM),
+            taken: Vec::new(),
+            request: String::new(),
+            jid: None,
+            fresh: None,
+            early: Vec::new(),
+        };
+        if direct_tls {
+            core.await_next(now, Phase::AwaitSecured);
+        } else {
+            initiator.open(core, now);
+        }
+        initiator
+    }
+
+    fn open(&self, core: &mut Core, now: Instant) {
+        let jid = &self.config.jid;
+        // RFC 6120 §4.7.1: an eavesdropper is not told who we are. Some servers offer more to
+        // those who say it.
+        let from = (self.standing > Standing::Open && jid.local().is_some()).then(|| jid.as_str());
+        core.say_header(&header::request(jid.domain(), from, &self.config.lang));
+        core.await_next(now, Phase::AwaitHeader);
+    }
+
+    pub fn on_secured(&mut self, core: &mut Core, now: Instant, tls: Secured) {
+        self.standing = Standing::Secured;
+        self.channel = tls.channel();
+        core.framer = Framer::new(Limits::BEFORE_LOGIN);
+        self.open(core, now);
+    }
+
+    pub fn on_header(&mut self, core: &mut Core, now: Instant, reader: Reader, header: &StreamHeader) {
+        if let Err(problem) = header::check(header, true) {
+            return core.fault(What::HeaderInvalid { problem });
+        }
+        core.reader = Some(reader);
+        core.await_next(now, Phase::AwaitFeatures);
+    }
+
+    pub fn on_element(&mut self, core: &mut Core, now: Instant, element: Element) {
+        if element.is("error", ns::STREAM) {
+            return core.fault(What::StreamError(StreamError::from_element(&element)));
+        }
+        match core.phase {
+            Phase::AwaitFeatures if element.is("features", ns::STREAM) => {
+                self.features = element;
+                self.taken.clear();
+                self.take_step(core, now);
+            }
+            Phase::AwaitProceed if element.is("proceed", ns::TLS) => core.secure(now),
+            Phase::AwaitProceed if element.is("failure", ns::TLS) => core.fault(What::TlsRefused),
+            Phase::AwaitChallenge if element.ns() == ns::SASL => self.on_sasl(core, now, &element),
+            Phase::AwaitResumed if element.is("resumed", ns::SM) => self.on_resumed(core, now, &element),
+            Phase::AwaitResumed if element.is("failed", ns::SM) => {
+                if let Some(session) = &mut core.session {
+                    session.fail(management::h(&element));
+                }
+                self.take_step(core, now);
+            }
+            Phase::AwaitBound => self.on_bound(core, now, &element),
+            Phase::AwaitSession if bind::answer(&element, &self.request).is_some() => {
+                self.on_session(core, now, &element);
+            }
+            Phase::AwaitEnabled if element.is("enabled", ns::SM) => {
+                if let Some(fresh) = &mut self.fresh {
+                    fresh.enabled(Granted::from_element(&element));
+                }
+                self.finish(core, now);
+            }
+            Phase::AwaitEnabled if element.is("failed", ns::SM) => {
+                self.fresh = None;
+                self.take_step(core, now);
+            }
+            Phase::AwaitEnabled | Phase::AwaitSession if is_stanza(&element) => self.keep(core, element),
+            _ => core.unexpected(&element),
+        }
+    }
+
+    /// Takes the first step that is offered, possible and wanted.
+    fn take_step(&mut self, core: &mut Core, now: Instant) {
+        let step = features::steps(self.standing, &self.features).find(|step| self.wants(*step, core));
+        self.taken.extend(step);
+        match step {
+            Some(Step::Secure) => {
+                core.say(&starttls::request());
+                core.await_next(now, Phase::AwaitProceed);
+            }
+            Some(Step::Authenticate) => self.authenticate(core, now),
+            Some(Step::Resume) => self.resume(core, now),
+            Some(Step::Bind) => {
+                self.request = core.ids.next_id();
+                core.say(&bind::request(&self.request, self.config.resource.as_deref()));
+                core.await_next(now, Phase::AwaitBound);
+            }
+            Some(Step::OpenSession) => {
+                self.request = core.ids.next_id();
+                core.say(&bind::session_request(&self.request));
+                core.await_next(now, Phase::AwaitSession);
+            }
+            Some(Step::Enable) => {
+                core.say(&Element::new("enable", ns::SM).with_attr("resume", "true"));
+                self.fresh = Some(Management::new(core.next_ticket()));
+                core.await_next(now, Phase::AwaitEnabled);
+            }
+            None => self.without_step(core, now),
+        }
+    }
+
+    fn wants(&self, step: Step, core: &Core) -> bool {
+        let resumable =
+            || core.session.as_ref().is_some_and(|session| session.id().is_some() && session.jid().is_some());
+        match step {
+            _ if self.taken.contains(&step) => false,
+            Step::OpenSession => features::needs_session(&self.features),
+            Step::Resume => resumable(),
+            Step::Authenticate | Step::Bind | Step::Enable | Step::Secure => true,
+        }
+    }
+
+    fn without_step(&mut self, core: &mut Core, now: Instant) {
+        match self.standing {
+            // Somebody may have taken it out: never log in without it.
+            Standing::Open => core.fault(What::TlsMissing),
+            Standing::Secured => {
+                let reason = NoMechanism::NothingInCommon { offered: Vec::new() };
+                core.fault(What::MechanismMissing { reason });
+            }
+            Standing::Authenticated => core.fault(What::BindMissing),
+            Standing::Bound => self.finish(core, now),
+        }
+    }
+
+    fn authenticate(&mut self, core: &mut Core, now: Instant) {
+        let config = &self.config;
+        let policy = Policy {
+            credentials: &config.credentials,
+            channel: &self.channel,
+            binding: config.channel_binding,
+            used_scram: config.used_scram,
+            used_plus: config.used_plus,
+            allow_plain: config.allow_plain,
+        };
+        let bindings = auth::bindings(&self.features);
+        let choice = match choose(&auth::mechanisms(&self.features), bindings.as_deref(), &policy) {
+            Ok(choice) => choice,
+            Err(reason) => return core.fault(What::MechanismMissing { reason }),
+        };
+        let login = Login {
+            username: config.jid.local().unwrap_or_default().to_owned(),
+            authzid: None,
+            credentials: config.credentials.clone(),
+            keys: config.keys.clone(),
+        };
+        let nonce = Nonce::from_bytes(&core.ids.next_bytes());
+        match Client::start(choice, login, &self.channel, config.iterations, nonce) {
+            Ok((exchange, initial)) => {
+                core.say(&auth::auth(exchange.mechanism().name(), initial.as_deref()));
+                self.exchange = Some(exchange);
+                core.await_next(now, Phase::AwaitChallenge);
+            }
+            Err(error) => core.fault(What::SaslBroken { error }),
+        }
+    }
+
+    fn on_sasl(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        match element.name() {
+            "challenge" => self.on_challenge(core, now, element),
+            "failure" => self.on_failure(core, now, element),
+            "success" => self.on_success(core, now, element),
+            _ => core.unexpected(element),
+        }
+    }
+
+    fn on_challenge(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        let Some(exchange) = &mut self.exchange else { return core.unexpected(element) };
+        let step =
+            auth::data(element).and_then(|data| exchange.on_challenge(data.as_deref().unwrap_or_default()));
+        match step {
+            Ok(client::Step::Derive(request)) => {
+                core.outputs.event(StreamEvent::DeriveKeys(request));
+                core.await_next(now, Phase::AwaitKeys);
+            }
+            Ok(client::Step::Respond(data)) => respond(core, now, &data),
+            Err(error) => break_off(core, error),
+        }
+    }
+
+    pub fn on_keys(&mut self, core: &mut Core, now: Instant, keys: ScramKeys) {
+        let Some(exchange) = &mut self.exchange else { return };
+        match exchange.on_keys(keys) {
+            Ok(data) => respond(core, now, &data),
+            Err(error) => break_off(core, error),
+        }
+    }
+
+    fn on_failure(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        let (condition, text) = auth::read_failure(element);
+        let stale = self.exchange.take().is_some_and(|exchange| exchange.used_cache());
+        if condition == SaslCondition::NotAuthorized && stale {
+            // The password may have changed while its salt did not: once more, without old keys.
+            self.config.keys = None;
+            return self.authenticate(core, now);
+        }
+        core.fault(What::AuthenticationRefused { condition, text });
+    }
+
+    fn on_success(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        let Some(exchange) = self.exchange.take() else { return core.unexpected(element) };
+        match auth::data(element).and_then(|additional| exchange.on_success(additional.as_deref())) {
+            Ok(done) => {
+                let (mechanism, keys) = (done.mechanism, done.keys);
+                core.outputs.event(StreamEvent::Authenticated { mechanism, keys, username: None });
+                self.mechanism = Some(mechanism);
+                self.standing = Standing::Authenticated;
+                core.restart();
+                self.open(core, now);
+            }
+            Err(error) => core.fault(What::SaslBroken { error }),
+        }
+    }
+
+    fn resume(&mut self, core: &mut Core, now: Instant) {
+        let Some(session) = &mut core.session else { return };
+        let handled = session.begin_resumption();
+        let resume = Element::new("resume", ns::SM)
+            .with_attr("h", handled.to_string())
+            .with_attr_opt("previd", session.id());
+        core.say(&resume);
+        core.await_next(now, Phase::AwaitResumed);
+    }
+
+    fn on_resumed(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        let Some(session) = &mut core.session else { return core.unexpected(element) };
+        let (Some(handled), Some(jid)) = (management::h(element), session.jid().cloned()) else {
+            return core.unexpected(element);
+        };
+        if element.attr("previd") != session.id() {
+            return core.unexpected(element);
+        }
+        let covered = match session.on_handled(handled) {
+            Ok(covered) => covered,
+            Err(BadHandled::Backwards) => None,
+            Err(BadHandled::TooHigh { handled, sent }) => {
+                return core.fault(What::HandledTooHigh { handled, sent });
+            }
+        };
+        session.resumed();
+        core.managed = true;
+        core.stanza_limit = features::stanza_limit(&self.features);
+        let online = self.online(core, jid, true);
+        core.outputs.event(online);
+        core.covered(covered);
+        // Prosody 0.12 feeds a resumed connection into the parser of the old one: if that one broke
+        // inside a stanza, whatever is sent now is swallowed. One `<r/>` shows whether it reads.
+        core.go_online(now, Phase::AwaitProbe);
+        core.ask(now);
+    }
+
+    fn on_bound(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        let answer = match bind::answer(element, &self.request) {
+            Some(answer) => answer.and_then(bind::address),
+            None => return core.unexpected(element),
+        };
+        match answer {
+            Ok(jid) => {
+                self.jid = Some(jid);
+                self.standing = Standing::Bound;
+                self.take_step(core, now);
+            }
+            Err(error) => core.fault(What::BindRefused { error }),
+        }
+    }
+
+    fn on_session(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        match bind::answer(element, &self.request) {
+            Some(Err(error)) => core.fault(What::BindRefused { error }),
+            Some(Ok(_)) => self.take_step(core, now),
+            None => {}
+        }
+    }
+
+    /// A stanza that came before we said that we are online. It is not counted, XEP-0198 §4.
+    fn keep(&mut self, core: &mut Core, stanza: Element) {
+        if self.early.len() >= EARLY {
+            return core.fault(What::TooMuchAhead);
+        }
+        self.early.push(stanza);
+    }
+
+    /// Everything is negotiated.
+    fn finish(&mut self, core: &mut Core, now: Instant) {
+        let Some(jid) = self.jid.take() else { return };
+        let earlier = core.session.take();
+        core.session = self.fresh.take().map(Box::new);
+        core.managed = core.session.is_some();
+        if let Some(session) = &mut core.session {
+            session.bound(jid.clone());
+        }
+        core.stanza_limit = features::stanza_limit(&self.features);
+        let online = self.online(core, jid, false);
+        core.outputs.event(online);
+        if let Some(earlier) = earlier {
+            let (stanzas, handled_known) = (earlier.lost(), earlier.is_exact());
+            core.outputs.event(StreamEvent::Lost { stanzas, handled_known });
+        }
+        for element in self.early.drain(..) {
+            core.outputs.event(StreamEvent::Stanza { number: None, element });
+        }
+        core.go_online(now, Phase::Online);
+    }
+
+    fn online(&mut self, core: &Core, jid: FullJid, resumed: bool) -> StreamEvent {
+        let session = core.session.as_ref().filter(|_| core.managed);
+        StreamEvent::Online(Box::new(Online {
+            jid,
+            resumed,
+            features: std::mem::replace(&mut self.features, Element::new("features", ns::STREAM)),
+            sm: session.is_some(),
+            resume_max: session.and_then(|session| session.resume_max()),
+            // Nobody comes here without having logged in.
+            mechanism: self.mechanism.unwrap_or(Mechanism::Anonymous),
+        }))
+    }
+}
+
+fn respond(core: &mut Core, now: Instant, data: &[u8]) {
+    core.say(&auth::message("response", data));
+    core.await_next(now, Phase::AwaitChallenge);
+}
+
+/// RFC 6120 §6.4.4: the exchange is given up before the stream is.
+fn break_off(core: &mut Core, error: SaslError) {
+    core.say(&auth::abort());
+    core.fault(What::SaslBroken { error });
+}
+
+/// Stanzas a server may send before it is done with the negotiation.
+const EARLY: usize = 64;
