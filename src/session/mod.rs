@@ -2,14 +2,37 @@
 //!
 //! Give one input. Then take outputs until `Idle`. Then give the next input.
 
+mod incoming;
+mod login;
+mod own;
+mod pending;
+mod perform;
+mod presence;
+mod request;
+mod roster;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::action::Action;
-use crate::event::{Contact, Event};
-use crate::ids::Seed;
-use crate::jid::{BareJid, FullJid};
+use jiff::Timestamp;
+use tracing::{debug, warn};
+
+use self::login::Login;
+use self::own::Own;
+use self::pending::Pending;
+use self::presence::Residents;
+use self::roster::Roster;
+use self::window::Window;
+use crate::event::{Contact, Event, RequestFailed};
+use crate::ids::{IdSource, Seed};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::moment::Moment;
-use crate::stanza::Show;
+use crate::stanza::{Head, Malformed, Show, Stanza, iq};
+use crate::xep::{self, caps, delay, disco};
 use crate::xml::Element;
 
 /// What an account is and how it behaves. Can be replaced while the account is online.
@@ -107,40 +130,226 @@ pub enum SessionOutput {
 }
 
 /// One account; lives over reconnects.
-pub struct Session;
+pub struct Session {
+    config: SessionConfig,
+    own: Own,
+    ids: IdSource,
+    /// Whether there is a stream that takes stanzas.
+    online: bool,
+    online_since: Timestamp,
+    login: Login,
+    pending: Pending,
+    roster: Roster,
+    /// The roster changed since it was last given out to be stored.
+    roster_changed: bool,
+    presence: OwnPresence,
+    residents: Residents,
+    /// Contacts whose request was answered with one of ours: once each, so that two bots that
+    /// accept everybody do not go on for ever.
+    asked_back: Window<BareJid>,
+    /// Archive ids of what was handled, XEP-0359.
+    seen: Window<(BareJid, String)>,
+    /// When the last messages were sent, by recipient and id.
+    sent: Window<(BareJid, String), Timestamp>,
+    /// What service discovery tells of this account.
+    info: disco::Info,
+    ver: String,
+    /// What others can, as far as their hashes fit.
+    caps: caps::Cache,
+    /// Capabilities that were asked for, answered or not.
+    caps_asked: Window<caps::Caps>,
+    last_active: Option<Instant>,
+    /// Messages that wait for a stream to be sent again on.
+    lost: VecDeque<Element>,
+    outputs: VecDeque<SessionOutput>,
+}
 
-#[allow(unused_variables, missing_docs)]
 impl Session {
+    /// An account that is not online yet. All identifiers follow from `seed`.
     pub fn new(config: SessionConfig, seed: Seed) -> Self {
-        todo!()
+        let (info, ver) = description(&config.software);
+        Self {
+            own: Own::new(config.jid.clone()),
+            ids: IdSource::new(seed),
+            online: false,
+            online_since: Timestamp::UNIX_EPOCH,
+            login: Login::default(),
+            pending: Pending::default(),
+            roster: Roster::cached(config.roster.as_ref()),
+            roster_changed: false,
+            presence: config.presence.clone(),
+            residents: Residents::default(),
+            asked_back: Window::new(ASKED_BACK),
+            seen: Window::new(SEEN),
+            sent: Window::new(SENT),
+            info,
+            ver,
+            caps: caps::Cache::default(),
+            caps_asked: Window::new(CAPS_ASKED),
+            last_active: None,
+            lost: VecDeque::new(),
+            outputs: VecDeque::new(),
+            config,
+        }
     }
+
+    /// Changes behaviour without a new login. Another address is another account: it takes effect
+    /// for a new session only.
     pub fn configure(&mut self, config: SessionConfig) {
-        todo!()
+        let presence = (config.presence != self.config.presence).then(|| config.presence.clone());
+        let software = config.software != self.config.software;
+        self.config = config;
+        if software {
+            (self.info, self.ver) = description(&self.config.software);
+        }
+        if let Some(presence) = presence.clone() {
+            self.presence = presence;
+        }
+        if self.login.is_complete() && (software || presence.is_some()) {
+            self.send_presence();
+        }
     }
+
+    /// The stream is bound, or an earlier one was taken up again. Only a fresh one starts with
+    /// roster and presence: over a resumption the server has kept both.
     pub fn on_online(&mut self, now: Moment, jid: FullJid, resumed: bool, features: &Element) {
-        todo!()
+        self.online = true;
+        self.own = Own::bound(jid.clone());
+        if !resumed {
+            self.start_login(now, features);
+            // Messages need no presence of ours, and these are late already.
+            while let Some(message) = self.lost.pop_front() {
+                self.send(message);
+            }
+        } else if self.login.is_complete() {
+            self.event(Event::Online { jid, resumed });
+        } else {
+            // The first stream was lost in the middle of the login, and the server kept our place in it.
+            self.go_on_with_login(now);
+        }
     }
-    pub fn on_offline(&mut self, now: Moment) {
-        todo!()
+
+    /// The stream is gone. Open requests wait: a resumption may still bring their answers.
+    pub fn on_offline(&mut self, _now: Moment) {
+        self.online = false;
     }
+
+    /// A stanza came in. Nothing in it ends the session.
     pub fn on_stanza(&mut self, now: Moment, element: Element) {
-        todo!()
+        let stanza = match Stanza::parse(element) {
+            Ok(stanza) => stanza,
+            Err(Malformed::Answer { head, error }) if self.is_for_us(&head) => {
+                return self.send(iq::answer(&head, Err(error)));
+            }
+            Err(Malformed::Answer { .. }) => return,
+            Err(Malformed::Drop { why }) => return debug!(account = %self.own.bare, why, "stanza dropped"),
+        };
+        let head = match &stanza {
+            Stanza::Iq(iq) => &iq.head,
+            Stanza::Message(message) => &message.head,
+            Stanza::Presence(presence) => &presence.head,
+        };
+        if !self.is_for_us(head) {
+            return debug!(account = %self.own.bare, to = ?head.to, "stanza for somebody else dropped");
+        }
+        match stanza {
+            Stanza::Iq(iq) => self.on_iq(now, iq),
+            Stanza::Message(message) => self.on_message(now, message),
+            Stanza::Presence(presence) => self.on_presence(presence),
+        }
     }
-    pub fn perform(&mut self, now: Moment, action: Action) -> Result<(), Refused> {
-        todo!()
-    }
+
+    /// Ends requests that were not answered in time.
     pub fn on_timeout(&mut self, now: Moment) {
-        todo!()
+        for purpose in self.pending.expire(now.at) {
+            self.on_failed(now, purpose, RequestFailed::Timeout);
+        }
     }
-    pub fn on_lost(&mut self, now: Moment, stanza: Element) {
-        todo!()
+
+    /// A stanza that was sent and never acknowledged, after the resumption failed. A message is
+    /// sent again and says that it is late; requests and presence belong to the session that is
+    /// gone, chat states and receipts to a moment that is over. May come before `on_online`.
+    pub fn on_lost(&mut self, now: Moment, mut stanza: Element) {
+        let Ok(Stanza::Message(message)) = Stanza::parse(stanza.clone()) else { return };
+        let says = !message.bodies.is_empty()
+            || !message.subjects.is_empty()
+            || message.payloads.iter().any(|payload| !xep::consumed(payload));
+        if message.error.is_some() || !says {
+            return;
+        }
+        let key = message.head.to.as_ref().map(Jid::to_bare).zip(message.head.id);
+        let stamp = key.and_then(|key| self.sent.find(&key).copied()).unwrap_or(now.wall);
+        if !stanza.has_child("delay", delay::NS) {
+            stanza.push(delay::element(&self.own.bare, stamp));
+        }
+        if self.online {
+            self.send(stanza);
+        } else if self.lost.len() < LOST {
+            self.lost.push_back(stanza);
+        } else {
+            warn!(account = %self.own.bare, "too many lost messages, one is dropped");
+        }
     }
+
+    /// The next thing to be done.
     pub fn poll_output(&mut self) -> SessionOutput {
-        todo!()
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        // Once for all pushes of one input: a login may bring thousands.
+        if std::mem::take(&mut self.roster_changed)
+            && let Some(cached) = self.roster.to_cached()
+        {
+            return SessionOutput::SaveRoster(cached);
+        }
+        SessionOutput::Idle(self.pending.deadline())
     }
-    pub fn encode(&self, action: &Action) -> Result<Element, Refused> {
-        todo!()
+
+    /// The roster item of a contact.
+    pub fn contact(&self, jid: &BareJid) -> Option<&Contact> {
+        self.roster.item(jid)
     }
+
+    /// Whether the stanza is addressed to this account, or to nobody, which means the same.
+    fn is_for_us(&self, head: &Head) -> bool {
+        head.to.as_ref().is_none_or(|to| self.own.is_self(to))
+    }
+
+    fn send(&mut self, stanza: Element) {
+        if self.online {
+            self.outputs.push_back(SessionOutput::Send(stanza));
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(SessionOutput::Event(event));
+    }
+}
+
+/// Most contacts that are remembered as asked back.
+const ASKED_BACK: usize = 1000;
+/// Most archive ids that are remembered.
+const SEEN: usize = 1000;
+/// Most sent messages that are remembered.
+const SENT: usize = 500;
+/// Most messages that wait to be sent again.
+const LOST: usize = 10_000;
+/// Most capabilities that are remembered as asked.
+const CAPS_ASKED: usize = 500;
+
+/// What the account tells of itself, and the hash that stands for it.
+fn description(software: &Software) -> (disco::Info, String) {
+    let identity = disco::Identity {
+        category: "client".to_owned(),
+        kind: "bot".to_owned(),
+        lang: String::new(),
+        name: software.name.clone(),
+    };
+    let info =
+        disco::Info { identities: vec![identity], features: xep::features(), ..disco::Info::default() };
+    // `features` gives each name once and there is one identity.
+    let ver = caps::ver(&info, caps::Hash::Sha1).expect("nothing is there twice");
+    (info, ver)
 }
 
 /// A message action as the stanza it becomes; needs no session, so that it can be stored before there is one.
@@ -163,18 +372,6 @@ impl SessionConfig {
             carbons: false,
             receipts: true,
         }
-    }
-}
-
-impl CachedRoster {
-    /// The roster as JSON, for the store.
-    pub fn to_value(&self) -> serde_json::Value {
-        todo!()
-    }
-    /// Reads what [`CachedRoster::to_value`] wrote; `None` where it is something else.
-    #[allow(unused_variables)]
-    pub fn from_value(value: &serde_json::Value) -> Option<Self> {
-        todo!()
     }
 }
 

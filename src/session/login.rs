@@ -1,0 +1,147 @@
+//! From the bound stream to `Online`: roster, then presence, RFC 6121 §2.2 and §4.2.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use super::Session;
+use super::pending::Purpose;
+use crate::event::{Event, RequestFailed, RosterChange};
+use crate::jid::Jid;
+use crate::moment::Moment;
+use crate::ns;
+use crate::stanza::iq;
+use crate::stanza::presence::available;
+use crate::xep::{caps, carbons, disco};
+use crate::xml::Element;
+
+/// How far the login has come, and what was learnt on the way.
+#[derive(Debug, Default)]
+pub struct Login {
+    step: Step,
+    /// Answers of service discovery that are still to come.
+    discovering: usize,
+    /// What the account and its server announce.
+    announced: BTreeSet<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Step {
+    /// No session yet.
+    #[default]
+    AwaitStream,
+    /// The roster was asked for.
+    AwaitRoster,
+    /// Carbons are configured, and whether the server has them is not known yet.
+    AwaitDiscovery,
+    /// Presence was sent.
+    Complete,
+}
+
+/// How long the server may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Login {
+    /// Whether presence was sent and scripts know that they are online.
+    pub fn is_complete(&self) -> bool {
+        self.step == Step::Complete
+    }
+
+    /// Whether the account or its server announces a feature.
+    pub fn announces(&self, feature: &str) -> bool {
+        self.announced.contains(feature)
+    }
+}
+
+impl Session {
+    /// A fresh session: whatever was asked in the one before will never be answered.
+    pub(super) fn start_login(&mut self, now: Moment, features: &Element) {
+        for purpose in self.pending.clear() {
+            self.on_failed(now, purpose, RequestFailed::SessionLost);
+        }
+        self.residents = super::Residents::default();
+        self.online_since = now.wall;
+        self.last_active = Some(now.at);
+        self.login = Login { step: Step::AwaitRoster, discovering: 2, announced: BTreeSet::new() };
+        let versioning = features.has_child("ver", ns::ROSTER_VERSIONING);
+        let query = self.roster.query(versioning);
+        self.ask(now, "get", None, query, PATIENCE, Purpose::RosterGet);
+        // PEP, archive and ids are announced by the account on one server, by the domain on the other.
+        for jid in [self.own.bare.clone(), self.own.domain.clone()] {
+            self.ask(now, "get", Some(jid.into()), disco::query(None), PATIENCE, Purpose::Discover);
+        }
+    }
+
+    /// Takes the next step of the login where what it needs is there.
+    pub(super) fn go_on_with_login(&mut self, now: Moment) {
+        let waiting = match self.login.step {
+            Step::AwaitStream | Step::AwaitRoster | Step::Complete => true,
+            Step::AwaitDiscovery => self.config.carbons && self.login.discovering > 0,
+        };
+        // A request may time out while the stream is being resumed; the login goes on after that.
+        if waiting || !self.online {
+            return;
+        }
+        self.login.step = Step::Complete;
+        if self.config.carbons && self.login.announces(carbons::NS) {
+            self.ask(now, "set", None, carbons::enable(), PATIENCE, Purpose::Carbons);
+        }
+        self.send_presence();
+        if let Some(jid) = self.own.full.clone() {
+            self.event(Event::Online { jid, resumed: false });
+        }
+    }
+
+    /// The roster came, or never will.
+    pub(super) fn on_roster(&mut self, now: Moment, outcome: Result<Option<Element>, RequestFailed>) {
+        match outcome {
+            Ok(payload) => {
+                self.roster.on_result(payload.as_ref());
+                self.roster_changed |= payload.is_some();
+                self.event(Event::Roster(RosterChange::Loaded { items: self.roster.items() }));
+            }
+            Err(error) => warn!(account = %self.own.bare, ?error, "no roster"),
+        }
+        if self.login.step == Step::AwaitRoster {
+            self.login.step = Step::AwaitDiscovery;
+        }
+        self.go_on_with_login(now);
+    }
+
+    /// The account or its server has told what it can, or will not.
+    pub(super) fn on_discovered(&mut self, now: Moment, outcome: Result<Option<Element>, RequestFailed>) {
+        match outcome {
+            Ok(payload) => {
+                let info = payload.as_ref().and_then(disco::Info::parse).unwrap_or_default();
+                self.login.announced.extend(info.features);
+            }
+            Err(error) => debug!(account = %self.own.bare, ?error, "no service discovery"),
+        }
+        self.login.discovering = self.login.discovering.saturating_sub(1);
+        self.go_on_with_login(now);
+    }
+
+    /// Sends the account's presence with its capabilities.
+    pub(super) fn send_presence(&mut self) {
+        let super::OwnPresence { show, status, priority } = &self.presence;
+        let presence = available(*show, status.as_deref(), *priority);
+        self.send(presence.with_child(caps::element(&self.ver)));
+    }
+
+    /// Sends a request and remembers what it was for.
+    pub(super) fn ask(
+        &mut self,
+        now: Moment,
+        kind: &'static str,
+        to: Option<Jid>,
+        payload: Element,
+        patience: Duration,
+        purpose: Purpose,
+    ) {
+        let id = self.ids.next_id();
+        let request = iq::request(kind, &id, to.as_ref().map(Jid::as_str), payload);
+        self.pending.insert(to, id, now.at + patience, purpose);
+        self.send(request);
+    }
+}
