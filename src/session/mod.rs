@@ -27,6 +27,7 @@ use self::pending::Pending;
 use self::presence::Residents;
 use self::roster::Roster;
 use self::window::Window;
+use crate::action::Action;
 use crate::event::{Contact, Event, RequestFailed};
 use crate::ids::{IdSource, Seed};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -352,10 +353,10 @@ fn description(software: &Software) -> (disco::Info, String) {
     (info, ver)
 }
 
-/// A message action as the stanza it becomes; needs no session, so that it can be stored before there is one.
-#[allow(unused_variables)]
+/// A message action as the stanza it becomes, byte for byte as [`Session::perform`] sends it; needs
+/// no session, so that it can be stored before there is one. Other actions have no lasting form.
 pub fn encode(action: &Action) -> Result<Element, Refused> {
-    todo!()
+    perform::encode(action)
 }
 
 impl SessionConfig {

@@ -63,18 +63,9 @@ impl Session {
         Ok(())
     }
 
-    /// The stanza that a message action becomes, byte for byte as [`Session::perform`] sends it.
-    /// Other actions have no lasting form.
+    /// The same as [`super::encode`].
     pub fn encode(&self, action: &Action) -> Result<Element, Refused> {
-        match action {
-            Action::Message(message) => stanza(message),
-            Action::ChatState { .. }
-            | Action::Presence { .. }
-            | Action::Request { .. }
-            | Action::RosterRemove { .. }
-            | Action::RosterSet { .. }
-            | Action::Subscription { .. } => Err(Refused::Invalid { what: "only a message can be kept" }),
-        }
+        encode(action)
     }
 
     fn request(
@@ -109,6 +100,18 @@ impl Session {
         check(&query)?;
         self.ask(now, "set", None, query, ROSTER_PATIENCE, Purpose::RosterChange);
         Ok(())
+    }
+}
+
+pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
+    match action {
+        Action::Message(message) => stanza(message),
+        Action::ChatState { .. }
+        | Action::Presence { .. }
+        | Action::Request { .. }
+        | Action::RosterRemove { .. }
+        | Action::RosterSet { .. }
+        | Action::Subscription { .. } => Err(Refused::Invalid { what: "only a message can be kept" }),
     }
 }
 

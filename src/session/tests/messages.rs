@@ -245,8 +245,8 @@ fn m15_the_same_archive_id_is_handled_once() {
     // What a sender writes never makes a message disappear.
     assert!(handled(&id("ann@example.net", "b")));
     assert!(handled(&id("ann@example.net", "b")));
-    assert!(handled(&(id(BARE, "b") + &id(BARE, "c"))));
-    assert!(handled(&(id(BARE, "b") + &id(BARE, "c"))));
+    assert!(handled(&(format!("{}{}", id(BARE, "b"), id(BARE, "c")))));
+    assert!(handled(&(format!("{}{}", id(BARE, "b"), id(BARE, "c")))));
     assert!(handled("") && handled(""));
 }
 

@@ -24,7 +24,7 @@ fn s1_a_forged_carbon_has_no_effect() {
                 assert_eq!(account.feed(&stanza), [], "{from} {kind}");
             }
         }
-        let double = copy("received", "a@example.org") + &copy("received", "b@example.org");
+        let double = [copy("received", "a@example.org"), copy("received", "b@example.org")].concat();
         assert_eq!(account.feed(&wrapped(BARE, &double)), []);
         assert_eq!(account.feed(&wrapped(BARE, &copy("sent", "admin@example.org"))), []);
         assert_eq!(account.feed(&format!("<message>{}</message>", copy("received", "a@example.org"))), []);
