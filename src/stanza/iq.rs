@@ -29,8 +29,12 @@ impl Iq {
     /// Reads an `<iq/>`. A request without exactly one child, or of an unknown type, is to be
     /// answered with `bad-request`.
     pub fn parse(head: Head, element: &Element) -> Result<Self, Malformed> {
-        let bad_request =
-            |head| Err(Malformed::Answer { head, error: StanzaError::new(ErrorKind::Modify, "bad-request") });
+        let bad_request = |head| {
+            Err(Malformed::Answer {
+                head: Box::new(head),
+                error: StanzaError::new(ErrorKind::Modify, "bad-request"),
+            })
+        };
         let mut children = element.children();
         let (first, second) = (children.next(), children.next());
         let kind = match (element.attr("type"), first, second) {

@@ -86,7 +86,7 @@ pub struct Text {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Malformed {
     /// A request that must be answered with this error, RFC 6120 §8.3.
-    Answer { head: Head, error: StanzaError },
+    Answer { head: Box<Head>, error: StanzaError },
     /// Nothing that could be answered.
     Drop { why: &'static str },
 }

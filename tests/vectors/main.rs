@@ -3,6 +3,8 @@
 //! The folder of the vectors is named by `RHAPSODE_VECTORS`; without it these tests say that they
 //! were skipped. Where it is named, a missing file fails.
 
+mod caps;
+mod delay;
 mod folder;
 mod sasl;
 mod utf8;
