@@ -7,7 +7,7 @@ use super::element::Atom;
 
 /// The local name of an element or attribute.
 pub(super) fn name(text: &str) -> Atom {
-    match known(NAMES, text) {
+    match known(NAMES, &NAME_SLOTS, text) {
         Some(known) => Atom::Borrowed(known),
         None => Atom::Owned(text.to_owned()),
     }
@@ -15,20 +15,58 @@ pub(super) fn name(text: &str) -> Atom {
 
 /// A namespace.
 pub(super) fn namespace(text: String) -> Atom {
-    match known(NAMESPACES, &text) {
+    match known(NAMESPACES, &NAMESPACE_SLOTS, &text) {
         Some(known) => Atom::Borrowed(known),
         None => Atom::Owned(text),
     }
 }
 
-/// Looks a word up; most comparisons end at the length.
-fn known(table: &'static [&'static str], text: &str) -> Option<&'static str> {
+/// Looks a word up: its slot and those after it, up to a free one.
+fn known(words: &'static [&'static str], slots: &[u16; SLOTS], text: &str) -> Option<&'static str> {
     if text.is_empty() {
         return Some("");
     }
-    let order = |word: &&'static str| word.len().cmp(&text.len()).then_with(|| (**word).cmp(text));
-    table.binary_search_by(order).ok().map(|at| table[at])
+    let mut slot = first_slot(text.as_bytes());
+    while let Some(&word) = words.get(usize::from(slots[slot])) {
+        if word == text {
+            return Some(word);
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+    None
 }
+
+/// Where a word belongs: its length and four of its bytes tell most words apart.
+const fn first_slot(word: &[u8]) -> usize {
+    let last = word.len() - 1;
+    let mut hash = word.len();
+    hash = hash * 31 + word[0] as usize;
+    hash = hash * 31 + word[last / 2] as usize;
+    hash = hash * 31 + word[last - last / 4] as usize;
+    hash = hash * 31 + word[last] as usize;
+    (hash ^ hash >> 10) % SLOTS
+}
+
+/// A table with open addressing, made while compiling; `FREE` is an index of no word.
+const fn slots(words: &[&str]) -> [u16; SLOTS] {
+    assert!(words.len() < SLOTS / 2, "a crowded table is slow, a full one would never end");
+    let mut slots = [FREE; SLOTS];
+    let mut index = 0;
+    while index < words.len() {
+        let mut slot = first_slot(words[index].as_bytes());
+        while slots[slot] != FREE {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = index as u16;
+        index += 1;
+    }
+    slots
+}
+
+const SLOTS: usize = 1024;
+const FREE: u16 = u16::MAX;
+static NAME_SLOTS: [u16; SLOTS] = slots(NAMES);
+static NAMESPACE_SLOTS: [u16; SLOTS] = slots(NAMESPACES);
 
 /// Sorted by length, then by text.
 #[rustfmt::skip]
@@ -102,6 +140,23 @@ mod tests {
             for pair in table.windows(2) {
                 assert!((pair[0].len(), pair[0]) < (pair[1].len(), pair[1]), "{pair:?}");
             }
+        }
+    }
+
+    #[test]
+    fn few_words_share_a_slot() {
+        for (words, slots) in [(NAMES, &NAME_SLOTS), (NAMESPACES, &NAMESPACE_SLOTS)] {
+            let steps = |word: &str| {
+                let mut slot = first_slot(word.as_bytes());
+                let mut steps = 0;
+                while words[usize::from(slots[slot])] != word {
+                    slot = (slot + 1) % SLOTS;
+                    steps += 1;
+                }
+                steps
+            };
+            let total: usize = words.iter().map(|word| steps(word)).sum();
+            assert!(total < words.len() / 2, "{total} steps for {} words", words.len());
         }
     }
 

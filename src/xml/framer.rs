@@ -280,20 +280,35 @@ impl Framer {
         Ok(Step::Again)
     }
 
+    /// Walks over attribute values without leaving, as long as they end in the window.
     fn start_tag(&mut self) -> Result<Step, XmlError> {
         let window = self.window();
-        let Some(found) = memchr::memchr3(b'>', b'"', b'\'', window) else { return self.starve() };
-        let byte = window[found];
-        self.scanned += found + 1;
-        if byte == b'>' {
-            return self.start_tag_end();
+        let mut attributes = self.attributes;
+        let mut at = 0;
+        loop {
+            let Some(found) = memchr::memchr3(b'>', b'"', b'\'', &window[at..]) else { break };
+            let byte = window[at + found];
+            at += found + 1;
+            if byte == b'>' {
+                self.scanned += at;
+                return self.start_tag_end();
+            }
+            attributes += 1;
+            if attributes > self.limits.attributes {
+                let at = self.offset(self.scanned + at);
+                return Err(XmlError::Limit { at, limit: Limit::Attributes });
+            }
+            match memchr::memchr2(byte, b'<', &window[at..]) {
+                Some(found) if window[at + found] == byte => at += found + 1,
+                Some(found) => return Err(self.less_than_in_value(self.scanned + at + found)),
+                None => {
+                    self.state = State::Value(byte);
+                    break;
+                }
+            }
         }
-        self.attributes += 1;
-        if self.attributes > self.limits.attributes {
-            return Err(self.limit(Limit::Attributes));
-        }
-        self.state = State::Value(byte);
-        Ok(Step::Again)
+        self.attributes = attributes;
+        self.starve()
     }
 
     fn start_tag_end(&mut self) -> Result<Step, XmlError> {
@@ -318,15 +333,20 @@ impl Framer {
         std::str::from_utf8(&inside[..end]).map(Box::from).map_err(|_| invalid)
     }
 
+    /// The rest of an attribute value that began in an earlier chunk.
     fn value(&mut self, quote: u8) -> Result<Step, XmlError> {
         let window = self.window();
         let Some(found) = memchr::memchr2(quote, b'<', window) else { return self.starve() };
         if window[found] == b'<' {
-            return Err(self.expected(self.scanned + found, "no `<` in an attribute value"));
+            return Err(self.less_than_in_value(self.scanned + found));
         }
         self.scanned += found + 1;
         self.state = State::StartTag;
         Ok(Step::Again)
+    }
+
+    fn less_than_in_value(&self, index: usize) -> XmlError {
+        self.expected(index, "no `<` in an attribute value")
     }
 
     fn end_tag(&mut self) -> Result<Step, XmlError> {
@@ -408,20 +428,21 @@ impl Framer {
 
     /// The bytes not yet looked at, as far as the limits let a frame and a tag reach.
     fn window(&self) -> &[u8] {
-        &self.buffer[self.scanned..self.reach().0.clamp(self.scanned, self.buffer.len())]
+        let len = self.buffer.len();
+        if len - self.taken <= self.limits.bytes.min(TAG_BYTES) {
+            return &self.buffer[self.scanned..];
+        }
+        &self.buffer[self.scanned..self.reach().0.clamp(self.scanned, len)]
     }
 
     fn reach(&self) -> (usize, Limit) {
         let frame = self.taken.saturating_add(self.limits.bytes);
         let tag = self.tag.saturating_add(TAG_BYTES);
-        match self.state {
-            State::Markup | State::StartTag | State::Value(_) | State::EndTag | State::Declaration
-                if tag < frame =>
-            {
-                (tag, Limit::TagBytes)
-            }
-            _ => (frame, Limit::Bytes),
-        }
+        let in_tag = match self.state {
+            State::Markup | State::StartTag | State::Value(_) | State::EndTag | State::Declaration => true,
+            State::Between | State::Section(_) | State::Cdata | State::Text => false,
+        };
+        if in_tag && tag < frame { (tag, Limit::TagBytes) } else { (frame, Limit::Bytes) }
     }
 
     /// The window holds nothing that matters: wait for more, unless no more is allowed.

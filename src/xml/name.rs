@@ -32,8 +32,11 @@ pub(super) fn is_noncharacter(bytes: &[u8]) -> bool {
 pub(super) fn is_ncname(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some(&first) = bytes.first() else { return false };
+    if bytes.iter().all(|&b| CLASS[usize::from(b)] >= LATER) {
+        return CLASS[usize::from(first)] == START;
+    }
     if text.is_ascii() {
-        return CLASS[usize::from(first)] == START && bytes.iter().all(|&b| CLASS[usize::from(b)] != NEVER);
+        return false;
     }
     let mut chars = text.chars();
     chars.next().is_some_and(is_name_start) && chars.all(|c| is_name_start(c) || is_name_later(c))
@@ -74,10 +77,10 @@ const LATER: u8 = 1;
 const START: u8 = 2;
 
 /// The ASCII half of the two productions.
-const CLASS: [u8; 128] = {
-    let mut class = [NEVER; 128];
+const CLASS: [u8; 256] = {
+    let mut class = [NEVER; 256];
     let mut b = 0;
-    while b < 128 {
+    while b < 256 {
         class[b] = match b as u8 {
             b'A'..=b'Z' | b'a'..=b'z' | b'_' => START,
             b'0'..=b'9' | b'-' | b'.' => LATER,
