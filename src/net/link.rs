@@ -226,10 +226,10 @@ async fn live<O: LinkOwner>(
                 events.push_back(LinkEvent::Secured(info));
             }
             Step::Command(Command::HangUp) => {
-                // Everything is written; a peer that does not close its side is no failure.
-                return Ok(timeout(options.hang_up / 2, wire.shut_down())
-                    .await
-                    .map_or(End::Closed, |()| End::Closed));
+                // Everything is written; a peer that does not close its side in time is no failure.
+                match timeout(options.hang_up / 2, wire.shut_down()).await {
+                    Ok(()) | Err(_) => return Ok(End::Closed),
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Asks DNS where a domain's service is and which addresses a host has.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
@@ -8,6 +9,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::net::{DnsError, NetError as ResolverError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use idna::AsciiDenyList;
 use tracing::debug;
 
 use crate::net::error::{NetError, What};
@@ -28,23 +30,7 @@ pub async fn endpoints(target: &Target) -> Result<Vec<Endpoint>, NetError> {
     if local_addresses(&domain).is_some() {
         return plan(&domain, target.tls, Service::Absent, Service::Absent, &mut fractions);
     }
-    let (direct, starttls) = match target.tls {
-        TlsMode::Direct => (service(&domain, Kind::Direct).await?, Service::Absent),
-        TlsMode::StartTls => {
-            let (direct, starttls) =
-                tokio::join!(service(&domain, Kind::Direct), service(&domain, Kind::StartTls));
-            match (direct, starttls) {
-                (Ok(direct), Ok(starttls)) => (direct, starttls),
-                // Half of an answer will do where it names hosts.
-                (Ok(direct @ Service::Offered(_)), Err(_)) => (direct, Service::Absent),
-                (_, Err(error)) => return Err(error),
-                (Err(error), Ok(starttls)) => {
-                    debug!(domain, %error, "no answer about direct TLS");
-                    (Service::Absent, starttls)
-                }
-            }
-        }
-    };
+    let (direct, starttls) = services(&*resolver()?, &domain, target.tls).await?;
     plan(&domain, target.tls, direct, starttls, &mut fractions)
 }
 
@@ -70,26 +56,44 @@ pub fn ascii(host: &str) -> Result<String, NetError> {
     if bare.parse::<IpAddr>().is_ok() {
         return Ok(bare.to_owned());
     }
-    match idna::domain_to_ascii(bare.strip_suffix('.').unwrap_or(bare)) {
+    let name = bare.strip_suffix('.').unwrap_or(bare);
+    match idna::domain_to_ascii_cow(name.as_bytes(), AsciiDenyList::URL).map(Cow::into_owned) {
         Ok(name) if !name.is_empty() => Ok(name),
         Ok(_) | Err(_) => Err(NetError::new(What::NoService, format!("`{host}` is not a domain name"))),
     }
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Direct,
-    StartTls,
+/// Direct TLS and STARTTLS, as far as `mode` wants them.
+async fn services(
+    resolver: &TokioResolver,
+    domain: &str,
+    mode: TlsMode,
+) -> Result<(Service, Service), NetError> {
+    if mode == TlsMode::Direct {
+        return Ok((service(resolver, domain, TlsMode::Direct).await?, Service::Absent));
+    }
+    let direct = service(resolver, domain, TlsMode::Direct);
+    let starttls = service(resolver, domain, TlsMode::StartTls);
+    match tokio::join!(direct, starttls) {
+        (Ok(direct), Ok(starttls)) => Ok((direct, starttls)),
+        // Half of an answer will do where it names hosts.
+        (Ok(direct @ Service::Offered(_)), Err(_)) => Ok((direct, Service::Absent)),
+        (_, Err(error)) => Err(error),
+        (Err(error), Ok(starttls)) => {
+            debug!(domain, %error, "no answer about direct TLS");
+            Ok((Service::Absent, starttls))
+        }
+    }
 }
 
-async fn service(domain: &str, kind: Kind) -> Result<Service, NetError> {
+async fn service(resolver: &TokioResolver, domain: &str, kind: TlsMode) -> Result<Service, NetError> {
     let (label, direct_tls) = match kind {
-        Kind::Direct => ("_xmpps-client", true),
-        Kind::StartTls => ("_xmpp-client", false),
+        TlsMode::Direct => ("_xmpps-client", true),
+        TlsMode::StartTls => ("_xmpp-client", false),
     };
     // The final dot keeps the system's search list out of it.
     let name = format!("{label}._tcp.{domain}.");
-    let lookup = match resolver()?.lookup(name.as_str(), RecordType::SRV).await {
+    let lookup = match resolver.lookup(name.as_str(), RecordType::SRV).await {
         Ok(lookup) => lookup,
         Err(error) => {
             let error = failure(&name, &error);
@@ -163,6 +167,13 @@ const MOST: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+    use hickory_resolver::net::runtime::TokioRuntimeProvider;
+    use hickory_resolver::proto::op::Message;
+    use hickory_resolver::proto::rr::rdata::SRV;
+    use hickory_resolver::proto::rr::{Name, Record as HickoryRecord};
+    use tokio::net::UdpSocket;
+
     use super::*;
 
     #[tokio::test]
@@ -186,6 +197,22 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn dns_answers_become_services_and_failures_are_told_from_absence() {
+        let resolver = fake_dns().await;
+        let ask = async |domain: &str, kind| service(&resolver, domain, kind).await;
+        let found = ask("good.example", TlsMode::StartTls).await.unwrap();
+        let endpoint = Endpoint { host: "h.good.example.".into(), port: 5222, direct_tls: false };
+        assert_eq!(found, Service::Offered(vec![Record { priority: 5, weight: 7, endpoint }]));
+        assert_eq!(ask("good.example", TlsMode::Direct).await.unwrap(), Service::Absent);
+        assert_eq!(ask("closed.example", TlsMode::StartTls).await.unwrap(), Service::Refused);
+        assert_eq!(ask("nowhere.example", TlsMode::StartTls).await.unwrap(), Service::Absent);
+        let error = ask("broken.example", TlsMode::StartTls).await.unwrap_err();
+        assert_eq!(error.what, What::Resolve, "{error}");
+        let error = services(&resolver, "broken.example", TlsMode::StartTls).await.unwrap_err();
+        assert_eq!(error.what, What::Resolve);
+    }
+
     #[test]
     fn domains_are_asked_for_in_ascii() {
         for (domain, expected) in
@@ -196,5 +223,42 @@ mod tests {
         for domain in ["", ".", "[example.org", "a b"] {
             assert!(ascii(domain).is_err(), "{domain:?}");
         }
+    }
+
+    /// A resolver that asks a server in this process.
+    async fn fake_dns() -> TokioResolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut packet = [0; 1500];
+            loop {
+                let (length, from) = socket.recv_from(&mut packet).await.unwrap();
+                let answer = answer(&Message::from_vec(&packet[..length]).unwrap());
+                socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            }
+        });
+        let mut udp = ConnectionConfig::udp();
+        udp.port = address.port();
+        let server = NameServerConfig::new(address.ip(), true, vec![udp]);
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build().unwrap()
+    }
+
+    fn answer(question: &Message) -> Message {
+        let query = question.queries[0].clone();
+        let name = query.name().to_ascii();
+        let mut answer = Message::response(question.id, question.op_code);
+        let srv = |target: &str| RData::SRV(SRV::new(5, 7, 5222, Name::from_ascii(target).unwrap()));
+        let mut give = |data| answer.answers.push(HickoryRecord::from_rdata(query.name().clone(), 60, data));
+        match name.as_str() {
+            "_xmpp-client._tcp.good.example." => give(srv("h.good.example.")),
+            "_xmpp-client._tcp.closed.example." => give(srv(".")),
+            name if name.ends_with("broken.example.") => {
+                answer.metadata.response_code = ResponseCode::ServFail
+            }
+            _ => answer.metadata.response_code = ResponseCode::NXDomain,
+        }
+        answer.queries.push(query);
+        answer
     }
 }

@@ -195,6 +195,9 @@ fn failure(domain: &str, error: &io::Error) -> NetError {
 
 fn certificate_sentence(domain: &str, reason: &CertificateError) -> String {
     match reason {
+        CertificateError::BadSignature => {
+            "the server's certificate is not signed by the authority that it names".to_owned()
+        }
         CertificateError::Expired => "the server's certificate has expired".to_owned(),
         CertificateError::ExpiredContext { not_after, .. } => {
             format!("the server's certificate expired on {}", day(*not_after))
