@@ -181,7 +181,7 @@ mod tests {
         let server = Some(("[2001:db8::1]".to_owned(), 5299));
         let target = Target { domain: "example.org".into(), server, tls: TlsMode::Direct, ca: None };
         let expected = Endpoint { host: "2001:db8::1".into(), port: 5299, direct_tls: true };
-        assert_eq!(endpoints(&target).await.unwrap(), [expected.clone()]);
+        assert_eq!(endpoints(&target).await.unwrap(), std::slice::from_ref(&expected));
         let starttls = Target { tls: TlsMode::StartTls, ..target };
         assert_eq!(endpoints(&starttls).await.unwrap(), [Endpoint { direct_tls: false, ..expected }]);
     }
