@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A text that problems point into, shared by all of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     /// The file as it is shown to people: the path they gave.
     pub name: String,
@@ -55,6 +55,13 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it, one sentence.
     pub hint: Option<String>,
+}
+
+impl fmt::Debug for Source {
+    /// The name alone: a whole file in a log line helps nobody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({:?})", self.name)
+    }
 }
 
 impl Source {

@@ -231,3 +231,145 @@ impl Plan {
         parts.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Surroundings, inspect};
+
+    #[test]
+    fn the_same_file_changes_nothing() {
+        let settings = settings("a: { jid: a@x.example, password: { env: A } }");
+        let plan = diff(&settings, &settings);
+        assert!(plan.is_empty());
+        assert_eq!(plan.to_string(), "1 untouched");
+    }
+
+    #[test]
+    fn added_and_removed_bots_leave_others_alone() {
+        let old = settings(
+            "a: { jid: a@x.example, password: { env: A } }, b: { jid: b@x.example, password: { env: A } }",
+        );
+        let new = settings(
+            "c: { jid: c@x.example, password: { env: A } }, b: { jid: b@x.example, password: { env: A } }",
+        );
+        let plan = diff(&old, &new);
+        assert_eq!(
+            (plan.added, plan.removed, plan.unchanged),
+            (vec!["c".to_owned()], vec!["a".to_owned()], 1)
+        );
+        assert!(plan.reconnect.is_empty() && plan.rescript.is_empty() && plan.reconfigure.is_empty());
+    }
+
+    #[test]
+    fn each_key_has_its_consequence() {
+        for (key, reconnect, rescript, reconfigure) in [
+            ("jid: b@x.example", vec!["jid"], vec![], vec![]),
+            ("password: { env: B }", vec!["password"], vec![], vec![]),
+            ("server: a.example:1", vec!["server"], vec![], vec![]),
+            ("tls: direct", vec!["tls"], vec![], vec![]),
+            ("resource: desk", vec!["resource"], vec![], vec![]),
+            ("lang: nb", vec!["lang"], vec![], vec![]),
+            ("scripts: []", vec![], vec!["scripts"], vec![]),
+            ("scripts: [scripts/help.rhai, scripts/echo.rhai]", vec![], vec!["scripts"], vec![]),
+            ("config: { x: 1 }", vec![], vec!["config.x"], vec![]),
+            ("limits: { turn: 1s }", vec![], vec!["limits.turn"], vec![]),
+            ("limits: { queue: 5 }", vec![], vec![], vec!["limits.queue"]),
+            ("limits: { send: { rate: none } }", vec![], vec![], vec!["limits.send"]),
+            ("accept: all", vec![], vec![], vec!["accept"]),
+            ("admins: [b@x.example]", vec![], vec![], vec!["admins"]),
+            ("rooms: [a@r.example]", vec![], vec![], vec!["rooms"]),
+            ("presence: { show: dnd }", vec![], vec![], vec!["presence"]),
+            ("paused: true", vec![], vec![], vec!["paused"]),
+            ("labels: { a: b }", vec![], vec![], vec!["labels"]),
+        ] {
+            let name = key.split(':').next().unwrap();
+            let base: Vec<&str> = [
+                "jid: a@x.example",
+                "password: { env: A }",
+                "scripts: [scripts/echo.rhai, scripts/help.rhai]",
+            ]
+            .into_iter()
+            .filter(|line| !line.starts_with(&format!("{name}:")))
+            .collect();
+            let old = settings(
+                "a: { jid: a@x.example, password: { env: A }, scripts: [scripts/echo.rhai, scripts/help.rhai] }",
+            );
+            let new = settings(&format!("a: {{ {}, {key} }}", base.join(", ")));
+            let plan = diff(&old, &new);
+            let keys = |changes: &[Change]| changes.iter().flat_map(|it| it.keys.clone()).collect::<Vec<_>>();
+            assert_eq!(keys(&plan.reconnect), reconnect, "{key}");
+            assert_eq!(keys(&plan.rescript), rescript, "{key}");
+            assert_eq!(keys(&plan.reconfigure), reconfigure, "{key}");
+            assert_eq!(plan.unchanged, 0, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_changed_declaration_restarts_the_scripts_that_use_it() {
+        let bots = "bots: { a: { jid: a@x.example, password: { env: A }, scripts: [echo] }, b: { jid: b@x.example, password: { env: A } } }";
+        let old = whole(&format!("scripts: {{ echo: scripts/echo.rhai }}\n{bots}"));
+        let new = whole(&format!(
+            "scripts: {{ echo: {{ file: scripts/echo.rhai, permissions: {{ http: [a.example] }} }} }}\n{bots}"
+        ));
+        let plan = diff(&old, &new);
+        assert_eq!(plan.rescript, [Change { bot: "a".to_owned(), keys: vec!["scripts.echo".to_owned()] }]);
+        assert_eq!(plan.unchanged, 1);
+    }
+
+    #[test]
+    fn says_what_needs_a_restart_of_the_process() {
+        let plan = diff(
+            &whole("storage: a"),
+            &whole("storage: b\ndurability: relaxed\nlogin: { pace: none }\nlog: { level: warn }"),
+        );
+        assert_eq!(plan.restart, ["storage", "durability"]);
+        assert!(plan.login && plan.log && !plan.is_empty());
+    }
+
+    #[test]
+    fn the_plan_reads_like_a_table() {
+        let old = settings(
+            "a: { jid: a@x.example, password: { env: A }, scripts: [scripts/echo.rhai] }, gone: { jid: b@x.example, password: { env: A } }, same: { jid: c@x.example, password: { env: A } }",
+        );
+        let new = settings(
+            "a: { jid: a@x.example, password: { env: A }, scripts: [scripts/echo.rhai], config: { shop: oslo } }, fresh: { jid: b@x.example, password: { env: A } }, same: { jid: c@x.example, password: { env: A } }",
+        );
+        let expected = "bot  a      config.shop  scripts restart, connection stays\n\
+                        bot  fresh  added\n\
+                        bot  gone   removed      goes offline\n\
+                        1 added, 1 removed, 1 restarted, 1 untouched";
+        assert_eq!(diff(&old, &new).to_string(), expected);
+    }
+
+    #[test]
+    fn moved_lines_are_no_change() {
+        let bot = "bots:\n  a: { jid: a@x.example, password: { env: A }, scripts: [scripts/echo.rhai] }\n";
+        assert!(diff(&whole(bot), &whole(&format!("# a comment\n\n{bot}"))).is_empty());
+    }
+
+    fn settings(bots: &str) -> Settings {
+        whole(&format!("bots: {{ {bots} }}"))
+    }
+
+    /// The settings of a file in a folder with two scripts.
+    fn whole(text: &str) -> Settings {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/bad/scripts");
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("rhapsode-diff-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("bots.yaml");
+        std::fs::write(&file, text.replace("scripts/", &format!("{}/", scripts.display()))).unwrap();
+        let var = |name: &str| (name != "STATE_DIRECTORY").then(|| name.to_owned());
+        let found = inspect(&file, &Surroundings { var: &var, run_commands: false });
+        std::fs::remove_dir_all(&folder).unwrap();
+        let mut settings = found.settings.unwrap_or_else(|| panic!("{:#?}", found.diagnostics));
+        // Each call has a folder of its own; that alone is no change.
+        settings.storage = settings.storage.strip_prefix(&folder).unwrap().to_owned();
+        settings
+    }
+
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+}

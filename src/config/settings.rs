@@ -104,8 +104,8 @@ pub struct ScriptSettings {
 pub struct Permissions {
     /// Hosts it may ask over HTTP: `api.example.net`, `*.example.net`.
     pub http: Vec<String>,
-    /// Bots of this file it may talk to.
-    pub bots: Vec<String>,
+    /// Whether it may use the store that all bots have in common.
+    pub shared: bool,
 }
 
 /// What one turn of a script may use up.

@@ -1,0 +1,435 @@
+//! One bot: its merged keys to [`BotSettings`].
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::config::decode::Decoder;
+use crate::config::scripts::Scripts;
+use crate::config::secrets::Secrets;
+use crate::config::settings::{
+    Accept, BotSettings, HostPort, Limits, Presence, Rate, Resource, Room, ScriptUse, SendLimit, Show, Tls,
+    TlsMode, TurnLimits,
+};
+use crate::config::yaml::{Entry, Kind, Node};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::jid::BareJid;
+use crate::secret::Password;
+
+/// What reading a bot needs besides its keys.
+pub struct Reader<'a> {
+    /// Typed values and problems.
+    pub decoder: Decoder,
+    /// Passwords.
+    pub secrets: Secrets<'a>,
+    /// Scripts by name and path.
+    pub scripts: Scripts,
+    /// Where relative paths start.
+    pub folder: PathBuf,
+}
+
+/// A bot whose keys were read, with or without those it must have.
+pub struct Partial {
+    /// Its address and where it stands.
+    pub jid: Option<(BareJid, Place)>,
+    password: Option<Password>,
+    server: Option<HostPort>,
+    tls: Tls,
+    resource: Resource,
+    scripts: Vec<ScriptUse>,
+    config: Map<String, Value>,
+    rooms: Vec<Room>,
+    accept: Accept,
+    admins: Vec<BareJid>,
+    limits: Limits,
+    presence: Presence,
+    lang: String,
+    labels: BTreeMap<String, String>,
+    paused: Option<String>,
+}
+
+impl Partial {
+    /// The bot, if it has an address and a password.
+    pub fn finish(self, name: &str, place: Place) -> Option<BotSettings> {
+        Some(BotSettings {
+            name: name.to_owned(),
+            jid: self.jid?.0,
+            password: self.password?,
+            server: self.server,
+            tls: self.tls,
+            resource: self.resource,
+            scripts: self.scripts,
+            config: self.config,
+            rooms: self.rooms,
+            accept: self.accept,
+            admins: self.admins,
+            limits: self.limits,
+            presence: self.presence,
+            lang: self.lang,
+            labels: self.labels,
+            paused: self.paused,
+            place,
+        })
+    }
+}
+
+impl Reader<'_> {
+    /// Reads every key of a bot, of `defaults` or of a template.
+    pub fn partial(&mut self, node: &Node) -> Partial {
+        self.decoder.map(node, "bot");
+        let value = |key: &str| node.get(key).map(|entry| &entry.value);
+        let limits = value("limits").map(|it| self.limits(it)).unwrap_or(DEFAULT_LIMITS);
+        let config = node.get("config");
+        Partial {
+            jid: value("jid").and_then(|it| {
+                let address = self.decoder.address(it, "`jid`", true)?;
+                Some((address, self.decoder.origin(it)))
+            }),
+            password: value("password")
+                .and_then(|it| self.secrets.read(&mut self.decoder, it, "the password")),
+            server: value("server").and_then(|it| self.decoder.host_port(it, "`server`")),
+            tls: value("tls").map(|it| self.tls(it)).unwrap_or_default(),
+            resource: value("resource").map(|it| self.resource(it)).unwrap_or_default(),
+            scripts: value("scripts").map(|it| self.uses(it, config, &limits)).unwrap_or_default(),
+            config: config.map(|it| self.config(&it.value)).unwrap_or_default(),
+            rooms: value("rooms").map(|it| self.rooms(it)).unwrap_or_default(),
+            accept: value("accept").map(|it| self.accept(it)).unwrap_or_default(),
+            admins: value("admins").map(|it| self.addresses(it, "an admin")).unwrap_or_default(),
+            limits,
+            presence: value("presence").map(|it| self.presence(it)).unwrap_or_default(),
+            lang: value("lang").and_then(|it| self.lang(it)).unwrap_or_else(|| "en".to_owned()),
+            labels: value("labels").map(|it| self.labels(it)).unwrap_or_default(),
+            paused: value("paused").and_then(|it| self.paused(it)),
+        }
+        .checked(self, value("permissions"))
+    }
+
+    fn tls(&mut self, node: &Node) -> Tls {
+        let mut tls = Tls::default();
+        if !self.decoder.map(node, "tls") {
+            return tls;
+        }
+        if let Some(mode) = node.get("mode") {
+            tls.mode = self.tls_mode(&mode.value).unwrap_or_default();
+        }
+        tls.ca = node.get("ca").and_then(|it| self.existing(&it.value, "`ca`"));
+        tls
+    }
+
+    fn tls_mode(&mut self, node: &Node) -> Option<TlsMode> {
+        let text = self.decoder.text(node, "`tls`")?;
+        if ["none", "off", "no", "false", "disabled", "optional", "plain", "insecure"].contains(&text) {
+            let message = format!("`{text}` is no value of `tls`");
+            let hint = "there is no way to switch TLS or its checks off; `ca` names an authority of your own";
+            self.decoder.report(
+                Diagnostic::error("config::choice", message).hint(hint),
+                node,
+                "unknown word",
+            );
+            return None;
+        }
+        self.decoder.choice(node, "`tls`", &[("starttls", TlsMode::StartTls), ("direct", TlsMode::Direct)])
+    }
+
+    /// The path of a file that exists.
+    fn existing(&mut self, node: &Node, of: &str) -> Option<PathBuf> {
+        let path = self.decoder.text(node, of)?;
+        let file = self.folder.join(path);
+        match file.metadata() {
+            Ok(it) if it.is_file() => Some(file),
+            Ok(_) | Err(_) => {
+                let found = Diagnostic::error("config::file", format!("{path}: no such file"));
+                self.decoder.report(found, node, "this file");
+                None
+            }
+        }
+    }
+
+    fn resource(&mut self, node: &Node) -> Resource {
+        match self.decoder.text(node, "`resource`") {
+            None | Some("auto") => Resource::Auto,
+            Some(text) => match BareJid::parse("a@b.example").and_then(|jid| jid.with_resource(text)) {
+                Ok(full) => Resource::Fixed(full.resource_str().to_owned()),
+                Err(error) => {
+                    let found = Diagnostic::error("config::address", format!("`resource`: {error}"));
+                    self.decoder.report(found, node, "not a resource");
+                    Resource::Auto
+                }
+            },
+        }
+    }
+
+    fn uses(&mut self, node: &Node, shared: Option<&Entry>, limits: &Limits) -> Vec<ScriptUse> {
+        let mut uses: Vec<ScriptUse> = Vec::new();
+        for item in self.decoder.list(node, "scripts").unwrap_or_default() {
+            let (name_node, own) = match &item.kind {
+                Kind::Map(_) => {
+                    self.decoder.map(item, "use");
+                    let Some(name) = item.get("use") else {
+                        let found = Diagnostic::error("config::missing", "this entry has no `use`");
+                        self.decoder.report(found.hint("write `use: SCRIPT`"), item, "which script?");
+                        continue;
+                    };
+                    (&name.value, item.get("config"))
+                }
+                Kind::Null | Kind::Scalar { .. } | Kind::List(_) => (item, None),
+            };
+            let Some(name) = self.scripts.used(&mut self.decoder, name_node) else { continue };
+            let place = self.decoder.origin(name_node);
+            if let Some(first) = uses.iter().find(|it| it.script == name) {
+                let found =
+                    Diagnostic::error("config::duplicate_script", format!("script `{name}` is used twice"));
+                self.decoder.note(found.at(place, "again here").at(first.place.clone(), "first here"));
+                continue;
+            }
+            uses.push(self.script_use(name, place, [shared, own], limits));
+        }
+        uses
+    }
+
+    /// A script with both levels of its `config`; the entry's own keys win.
+    fn script_use(
+        &mut self,
+        name: String,
+        place: Place,
+        levels: [Option<&Entry>; 2],
+        limits: &Limits,
+    ) -> ScriptUse {
+        let mut config = Map::new();
+        let mut places = BTreeMap::new();
+        for level in levels.into_iter().flatten() {
+            for entry in self.decoder.named(&level.value, "options").unwrap_or_default() {
+                config.insert(entry.key.clone(), self.decoder.value(&entry.value));
+                let from_row = self.decoder.row.clone().filter(|_| entry.value.from_row);
+                places.insert(entry.key.clone(), from_row.unwrap_or_else(|| self.decoder.key_place(entry)));
+            }
+        }
+        let own = self.scripts.known.get(&name).map(|script| script.limits).unwrap_or_default();
+        let limits = TurnLimits {
+            turn: own.turn.unwrap_or(limits.turn.turn),
+            operations: own.operations.unwrap_or(limits.turn.operations),
+            memory: own.memory.unwrap_or(limits.turn.memory),
+        };
+        ScriptUse { script: name, config, places: Arc::new(places), limits, place }
+    }
+
+    fn config(&mut self, node: &Node) -> Map<String, Value> {
+        let entries = self.decoder.named(node, "options").unwrap_or_default();
+        self.decoder.values(entries)
+    }
+
+    fn rooms(&mut self, node: &Node) -> Vec<Room> {
+        let mut rooms: Vec<(Room, Place)> = Vec::new();
+        for item in self.decoder.list(node, "rooms").unwrap_or_default() {
+            let Some((room, place)) = self.room(item) else { continue };
+            match rooms.iter().find(|(other, _)| other.jid == room.jid) {
+                Some((_, first)) => {
+                    let message = format!("room `{}` is listed twice", room.jid);
+                    let found = Diagnostic::error("config::duplicate_room", message);
+                    self.decoder.note(found.at(place, "again here").at(first.clone(), "first here"));
+                }
+                None => rooms.push((room, place)),
+            }
+        }
+        rooms.into_iter().map(|(room, _)| room).collect()
+    }
+
+    fn room(&mut self, node: &Node) -> Option<(Room, Place)> {
+        let place = self.decoder.origin(node);
+        let Kind::Map(_) = node.kind else {
+            let jid = self.decoder.address(node, "a room", true)?;
+            return Some((Room { jid, nick: None, password: None }, place));
+        };
+        self.decoder.map(node, "room");
+        let nick = node.get("nick").and_then(|it| self.nick(&it.value));
+        let password = node
+            .get("password")
+            .and_then(|it| self.secrets.read(&mut self.decoder, &it.value, "the room's password"));
+        let Some(jid) = node.get("jid") else {
+            let found = Diagnostic::error("config::missing", "a room has no `jid`");
+            self.decoder.report(found, node, "which room?");
+            return None;
+        };
+        let jid = self.decoder.address(&jid.value, "a room", true)?;
+        Some((Room { jid, nick, password }, place))
+    }
+
+    /// XEP-0045 §7.2: the nick is the resourcepart of the occupant.
+    fn nick(&mut self, node: &Node) -> Option<String> {
+        let text = self.decoder.text(node, "`nick`")?;
+        match BareJid::parse("a@b.example").and_then(|jid| jid.with_resource(text)) {
+            Ok(full) => Some(full.resource_str().to_owned()),
+            Err(error) => {
+                let found = Diagnostic::error("config::address", format!("`nick`: {error}"));
+                self.decoder.report(found, node, "not a nick");
+                None
+            }
+        }
+    }
+
+    fn accept(&mut self, node: &Node) -> Accept {
+        if let Kind::List(_) = node.kind {
+            return Accept::List(self.addresses(node, "an address"));
+        }
+        if matches!(&node.kind, Kind::Scalar { text, .. } if text == "list") {
+            let found = Diagnostic::error("config::choice", "`accept` needs the list itself");
+            let hint = "write the addresses: `accept: [ann@example.org]`";
+            self.decoder.report(found.hint(hint), node, "which addresses?");
+            return Accept::None;
+        }
+        let words = [("none", 0), ("domain", 1), ("roster", 2), ("all", 3)];
+        match self.decoder.choice(node, "`accept`", &words) {
+            Some(1) => Accept::Domain,
+            Some(2) => Accept::Roster,
+            Some(3) => Accept::All,
+            Some(_) | None => Accept::None,
+        }
+    }
+
+    fn addresses(&mut self, node: &Node, of: &str) -> Vec<BareJid> {
+        let items = self.decoder.list(node, "addresses").unwrap_or_default();
+        items.iter().filter_map(|item| self.decoder.address(item, of, false)).collect()
+    }
+
+    fn limits(&mut self, node: &Node) -> Limits {
+        let mut limits = DEFAULT_LIMITS;
+        let decoder = &mut self.decoder;
+        if !decoder.map(node, "limits") {
+            return limits;
+        }
+        let value = |key: &str| node.get(key).map(|entry| &entry.value);
+        if let Some(turn) = value("turn").and_then(|it| decoder.duration(it, "`turn`", turn_range())) {
+            limits.turn.turn = turn;
+        }
+        if let Some(count) =
+            value("operations").and_then(|it| decoder.count(it, "`operations`", operations_range()))
+        {
+            limits.turn.operations = count;
+        }
+        if let Some(bytes) = value("memory").and_then(|it| decoder.size(it, "`memory`", memory_range())) {
+            limits.turn.memory = bytes;
+        }
+        if let Some(count) = value("queue").and_then(|it| decoder.count(it, "`queue`", 1..=1_000_000)) {
+            // At most a million, see the range.
+            limits.queue = count as usize;
+        }
+        if let Some(send) = value("send").filter(|it| decoder.map(it, "send")) {
+            if let Some(rate) = send.get("rate").and_then(|it| decoder.rate(&it.value, "`rate`")) {
+                limits.send.rate = rate;
+            }
+            if let Some(burst) =
+                send.get("burst").and_then(|it| decoder.count(&it.value, "`burst`", 1..=10_000))
+            {
+                limits.send.burst = burst as u32;
+            }
+        }
+        limits
+    }
+
+    fn presence(&mut self, node: &Node) -> Presence {
+        let mut presence = Presence::default();
+        let decoder = &mut self.decoder;
+        if decoder.map(node, "presence") {
+            let words = [("away", Show::Away), ("chat", Show::Chat), ("dnd", Show::Dnd), ("xa", Show::Xa)];
+            presence.show = node.get("show").and_then(|it| decoder.choice(&it.value, "`show`", &words));
+            presence.status =
+                node.get("status").and_then(|it| decoder.text(&it.value, "`status`").map(str::to_owned));
+            let priority =
+                node.get("priority").and_then(|it| decoder.integer(&it.value, "`priority`", -128..=127));
+            // The range is that of the type.
+            presence.priority = priority.unwrap_or_default() as i8;
+        }
+        presence
+    }
+
+    fn lang(&mut self, node: &Node) -> Option<String> {
+        let text = self.decoder.text(node, "`lang`")?;
+        let tag =
+            |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|it| it.is_ascii_alphanumeric());
+        if text.split('-').all(tag) {
+            return Some(text.to_owned());
+        }
+        let message = format!("`{text}` is no language tag");
+        let hint = "write it like `en`, `nb` or `pt-BR`";
+        self.decoder.report(Diagnostic::error("config::lang", message).hint(hint), node, "not a language");
+        None
+    }
+
+    fn labels(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let entries = self.decoder.named(node, "labels").unwrap_or_default();
+        let label = |entry: &Entry| {
+            let text = self.decoder.text(&entry.value, "a label")?;
+            Some((entry.key.clone(), text.to_owned()))
+        };
+        entries.iter().filter_map(label).collect()
+    }
+
+    /// `true`, `false` or the reason.
+    fn paused(&mut self, node: &Node) -> Option<String> {
+        match self.decoder.text(node, "`paused`")? {
+            "true" => Some(String::new()),
+            "false" => None,
+            reason => Some(reason.to_owned()),
+        }
+    }
+}
+
+impl Partial {
+    /// `permissions` of a bot grants nothing yet: only an empty map is accepted.
+    fn checked(self, reader: &mut Reader<'_>, permissions: Option<&Node>) -> Self {
+        if let Some(node) = permissions {
+            reader.decoder.map(node, "bot_permissions");
+        }
+        self
+    }
+}
+
+/// `tls: direct` as `tls: { mode: direct }`, so that layers merge.
+pub fn normalised(mut node: Node) -> Node {
+    let Kind::Map(entries) = &mut node.kind else { return node };
+    for entry in entries.iter_mut().filter(|entry| entry.key == "tls") {
+        if matches!(entry.value.kind, Kind::Scalar { .. }) {
+            let span = entry.value.span.clone();
+            let mode = Entry { key: "mode".to_owned(), key_span: span.clone(), value: entry.value.clone() };
+            entry.value = Node { span, kind: Kind::Map(vec![mode]), from_row: entry.value.from_row };
+        }
+    }
+    node
+}
+
+/// Tells a name that could not be typed on the command line or would look like a pattern.
+pub fn check_name(decoder: &mut Decoder, name: &str, place: &Place, what: &str) {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let begins = name.starts_with(char::is_alphanumeric);
+    if !begins || !name.chars().all(allowed) || name.len() > 128 {
+        let message = format!("`{name}` is no name for {what}");
+        let hint = "up to 128 letters, digits, `.`, `-` and `_`, beginning with a letter or digit";
+        decoder.note(Diagnostic::error("config::name", message).hint(hint).at(place.clone(), "not a name"));
+    }
+}
+
+/// From one millisecond to one minute.
+pub fn turn_range() -> RangeInclusive<Duration> {
+    Duration::from_millis(1)..=Duration::from_secs(60)
+}
+
+/// From a thousand steps to a thousand million.
+pub fn operations_range() -> RangeInclusive<u64> {
+    1_000..=1_000_000_000
+}
+
+/// From 64 KiB to 1 GiB.
+pub fn memory_range() -> RangeInclusive<u64> {
+    64 << 10..=1 << 30
+}
+
+/// What holds where nothing is written.
+pub const DEFAULT_LIMITS: Limits = Limits {
+    turn: TurnLimits { turn: Duration::from_millis(50), operations: 200_000, memory: 4 << 20 },
+    send: SendLimit { rate: Some(Rate { count: 2, per: Duration::from_secs(1) }), burst: 10 },
+    queue: 1_000,
+};

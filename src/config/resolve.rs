@@ -1,0 +1,678 @@
+//! The whole file: layers merged, bots and accounts collected, names and addresses compared.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::accounts::{self, Accounts, Row};
+use crate::config::bot::{Reader, check_name, normalised};
+use crate::config::decode::{Decoder, listed};
+use crate::config::scripts::Scripts;
+use crate::config::secrets::Secrets;
+use crate::config::settings::{
+    BotSettings, Durability, LOG_LEVELS, Log, LogFormat, Login, Rate, ScriptSettings, Settings,
+};
+use crate::config::yaml::{Entry, Kind, Node};
+use crate::config::{Inspection, Surroundings};
+use crate::diagnostic::{Diagnostic, Place, did_you_mean};
+use crate::jid::BareJid;
+
+/// Checks a parsed file and turns it into settings.
+pub fn resolve(file: &Path, root: &Node, decoder: Decoder, surroundings: &Surroundings<'_>) -> Inspection {
+    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+    let reader = Reader {
+        decoder,
+        secrets: Secrets::new(&folder, surroundings),
+        scripts: Scripts::new(&folder),
+        folder: folder.clone(),
+    };
+    let mut whole = Whole {
+        reader,
+        defaults: Node::empty(),
+        templates: Vec::new(),
+        bots: Vec::new(),
+        names: BTreeMap::new(),
+        addresses: BTreeMap::new(),
+    };
+    let rest = whole.read(root, surroundings);
+    let mut diagnostics = whole.reader.decoder.problems;
+    let main = &whole.reader.decoder.source.name;
+    diagnostics.sort_by_cached_key(|found| match found.place() {
+        Some(place) => (place.source.name != *main, place.source.name.clone(), place.span.start),
+        None => (false, String::new(), 0),
+    });
+    let scripts: BTreeMap<String, ScriptSettings> = whole.reader.scripts.known;
+    let bots = whole.names.len();
+    let shown = scripts.values().cloned().collect();
+    let settings = (!diagnostics.iter().any(Diagnostic::is_error)).then(|| {
+        let mut bots = whole.bots;
+        bots.sort_by(|left, right| left.name.cmp(&right.name));
+        let Rest { storage, durability, login, log } = rest;
+        Settings { file: file.to_owned(), storage, durability, bots, scripts, login, log }
+    });
+    Inspection { settings, scripts: shown, bots, diagnostics }
+}
+
+/// What is known while the file is read.
+struct Whole<'a> {
+    reader: Reader<'a>,
+    defaults: Node,
+    templates: Vec<Entry>,
+    bots: Vec<BotSettings>,
+    names: BTreeMap<String, Place>,
+    addresses: BTreeMap<BareJid, Place>,
+}
+
+/// The keys besides bots and scripts.
+struct Rest {
+    storage: PathBuf,
+    durability: Durability,
+    login: Login,
+    log: Log,
+}
+
+impl Whole<'_> {
+    fn read(&mut self, root: &Node, surroundings: &Surroundings<'_>) -> Rest {
+        self.reader.decoder.map(root, "");
+        if let Some(version) = root.get("version") {
+            self.check_version(&version.value);
+        }
+        if let Some(scripts) = root.get("scripts") {
+            self.reader.scripts.declare_all(&mut self.reader.decoder, &scripts.value);
+        }
+        self.read_layers(root);
+        if let Some(bots) = root.get("bots") {
+            for entry in self.reader.decoder.named(&bots.value, "bots").unwrap_or_default() {
+                self.read_bot(entry);
+            }
+        }
+        if let Some(files) = root.get("accounts_files") {
+            for item in self.reader.decoder.list(&files.value, "accounts files").unwrap_or_default() {
+                self.read_accounts(item);
+            }
+        }
+        if self.names.is_empty() && !self.reader.decoder.problems.iter().any(Diagnostic::is_error) {
+            let found = Diagnostic::warning("config::no_bots", "no bot is configured");
+            let hint = "add one: `bots: { echo: { jid: echo@example.org, password: { env: PW }, scripts: [echo.rhai] } }`";
+            self.reader.decoder.report(found.hint(hint), root, "");
+        }
+        self.read_rest(root, surroundings)
+    }
+
+    fn check_version(&mut self, node: &Node) {
+        let decoder = &mut self.reader.decoder;
+        let Some(version) = decoder.integer(node, "`version`", i64::MIN..=i64::MAX) else { return };
+        if version != 1 {
+            let found =
+                Diagnostic::error("config::version", format!("version {version} of the format is not known"));
+            decoder.report(found.hint("this program reads version 1"), node, "unknown version");
+        }
+    }
+
+    /// `defaults` and `templates`, which are also checked where no bot uses them.
+    fn read_layers(&mut self, root: &Node) {
+        self.reader.secrets.form_only = true;
+        if let Some(defaults) = root.get("defaults") {
+            self.defaults = normalised(defaults.value.clone());
+            self.check_layer(&defaults.value, "`defaults`");
+        }
+        if let Some(templates) = root.get("templates") {
+            let entries = self.reader.decoder.named(&templates.value, "templates").unwrap_or_default();
+            for entry in entries {
+                let place = self.reader.decoder.key_place(entry);
+                check_name(&mut self.reader.decoder, &entry.key, &place, "a template");
+                self.check_layer(&entry.value, "a template");
+            }
+            let layer = |entry: &Entry| Entry { value: normalised(entry.value.clone()), ..entry.clone() };
+            self.templates = entries.iter().map(layer).collect();
+        }
+        self.reader.secrets.form_only = false;
+    }
+
+    fn check_layer(&mut self, node: &Node, of: &str) {
+        if let Some(entry) = node.get("template") {
+            let found = Diagnostic::error("config::template", format!("{of} cannot start from a template"));
+            let found = found.at(self.reader.decoder.key_place(entry), "not here");
+            self.reader.decoder.note(found.hint("only bots and accounts files name one"));
+        }
+        self.reader.partial(&normalised(without_placeholders(node)));
+    }
+
+    fn read_bot(&mut self, entry: &Entry) {
+        let name = &entry.key;
+        let place = self.reader.decoder.key_place(entry);
+        check_name(&mut self.reader.decoder, name, &place, "a bot");
+        self.names.insert(name.clone(), place.clone());
+        let mut node = self.defaults.clone();
+        if let Some(template) = entry.value.get("template") {
+            let columns = ["name".to_owned()];
+            let cell = |column: &str| (column == "name").then(|| name.clone());
+            node = self.with_template(node, &template.value, &columns, &cell);
+        }
+        let own = normalised(entry.value.clone());
+        if !matches!(own.kind, Kind::Map(_) | Kind::Null) {
+            self.reader.decoder.map(&own, "bot");
+            return;
+        }
+        self.finish(name, place, &node.overlaid(&own, REPLACED));
+    }
+
+    fn with_template(
+        &mut self,
+        below: Node,
+        name: &Node,
+        columns: &[String],
+        cell: &dyn Fn(&str) -> Option<String>,
+    ) -> Node {
+        let Some(wanted) = self.reader.decoder.text(name, "`template`") else { return below };
+        let Some(template) = self.templates.iter().find(|it| it.key == wanted) else {
+            let names: Vec<&str> = self.templates.iter().map(|it| it.key.as_str()).collect();
+            let hint =
+                did_you_mean(wanted, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
+                    [] => "declare it under `templates`".to_owned(),
+                    names => format!("there are {}", listed(names)),
+                });
+            let found =
+                Diagnostic::error("config::unknown_template", format!("no template is named `{wanted}`"));
+            self.reader.decoder.report(found.hint(hint), name, "unknown template");
+            return below;
+        };
+        let value = template.value.clone();
+        let filled = accounts::substituted(&mut self.reader.decoder, &value, columns, cell);
+        below.overlaid(&filled, REPLACED)
+    }
+
+    /// Reads the merged keys of a bot and keeps it if it is whole.
+    fn finish(&mut self, name: &str, place: Place, node: &Node) {
+        let partial = self.reader.partial(node);
+        for key in ["jid", "password"] {
+            if node.get(key).is_none() {
+                let hint = match key {
+                    "jid" => "write `jid: name@example.org`",
+                    _ => "write `password: { env: NAME }`, or another origin",
+                };
+                let found =
+                    Diagnostic::error("config::missing", format!("bot `{name}` has no `{key}`")).hint(hint);
+                self.reader.decoder.note(found.at(place.clone(), "this bot"));
+            }
+        }
+        if let Some((jid, at)) = &partial.jid {
+            match self.addresses.get(jid) {
+                Some(first) => {
+                    let found =
+                        Diagnostic::error("config::duplicate_address", format!("duplicate address {jid}"));
+                    let hint = "one account is one bot: give it several scripts instead";
+                    let found = found.hint(hint).at(at.clone(), "again here").at(first.clone(), "first here");
+                    self.reader.decoder.note(found);
+                }
+                None => drop(self.addresses.insert(jid.clone(), at.clone())),
+            }
+        }
+        self.bots.extend(partial.finish(name, place));
+    }
+
+    fn read_accounts(&mut self, item: &Node) {
+        let decoder = &mut self.reader.decoder;
+        if !decoder.map(item, "accounts_file") {
+            return;
+        }
+        let Some(file) = item.get("file") else {
+            let found = Diagnostic::error("config::missing", "an accounts file has no `file`");
+            decoder.report(found, item, "which file?");
+            return;
+        };
+        let plain = |node: &Node| node.get("password").is_some_and(|it| it.value.get("plain").is_some());
+        let blank = plain(item) || self.templates.iter().any(|template| plain(&template.value));
+        let Some(accounts) = accounts::read(decoder, &file.value, &self.reader.folder, blank) else { return };
+        if item.get("jid").is_none() && !self.template_has(item, "jid") {
+            let found = Diagnostic::error("config::missing", "these accounts have no `jid`");
+            let hint = "write `jid: \"{name}@example.org\"`";
+            self.reader.decoder.report(found.hint(hint), item, "no address");
+            if let Some(template) = item.get("template") {
+                // Only to tell whether it exists and fits the columns.
+                drop(self.with_template(Node::empty(), &template.value, &accounts.columns, &|_| {
+                    Some(String::new())
+                }));
+            }
+            return;
+        }
+        for row in &accounts.rows {
+            self.read_row(item, &accounts, row);
+        }
+        self.reader.decoder.row = None;
+    }
+
+    fn template_has(&self, item: &Node, key: &str) -> bool {
+        let name = item.get("template").map(|it| &it.value.kind);
+        let Some(Kind::Scalar { text, .. }) = name else { return false };
+        self.templates.iter().any(|template| template.key == *text && template.value.get(key).is_some())
+    }
+
+    fn read_row(&mut self, item: &Node, accounts: &Accounts, row: &Row) {
+        let columns = &accounts.columns;
+        let name = row.cell(columns, "name").unwrap_or_default().to_owned();
+        self.reader.decoder.row = Some(row.place.clone());
+        check_name(&mut self.reader.decoder, &name, &row.place, "a bot");
+        if let Some(first) = self.names.get(&name) {
+            let found = Diagnostic::error("config::duplicate_key", format!("two bots are named `{name}`"));
+            let found = found.at(row.place.clone(), "again here").at(first.clone(), "first here");
+            self.reader.decoder.note(found);
+            return;
+        }
+        self.names.insert(name.clone(), row.place.clone());
+        let cell = |column: &str| row.cell(columns, column).map(str::to_owned);
+        let mut node = self.defaults.clone();
+        if let Some(template) = item.get("template") {
+            node = self.with_template(node, &template.value, columns, &cell);
+        }
+        let mut own: Vec<Entry> = Vec::new();
+        let mut used = vec!["name".to_owned()];
+        for key in ["jid", "password"] {
+            if let Some(entry) = item.get(key) {
+                used.extend(accounts::placeholders(&entry.value));
+                let value = accounts::substituted(&mut self.reader.decoder, &entry.value, columns, &cell);
+                own.push(Entry { value, ..entry.clone() });
+            }
+        }
+        own.push(config_entry(columns, row, &used));
+        let own = Node { span: item.span.clone(), kind: Kind::Map(own), from_row: false };
+        self.finish(&name, row.place.clone(), &node.overlaid(&own, REPLACED));
+    }
+
+    fn read_rest(&mut self, root: &Node, surroundings: &Surroundings<'_>) -> Rest {
+        let folder = self.reader.folder.clone();
+        let decoder = &mut self.reader.decoder;
+        let value = |key: &str| root.get(key).map(|entry| &entry.value);
+        let storage = match value("storage").map(|it| decoder.text(it, "`storage`")) {
+            Some(path) => folder.join(path.unwrap_or("data")),
+            // systemd names several folders with colons between them; the first is the main one.
+            None => match (surroundings.var)("STATE_DIRECTORY").filter(|path| !path.is_empty()) {
+                Some(paths) => PathBuf::from(paths.split(':').next().unwrap_or_default()),
+                None => folder.join("data"),
+            },
+        };
+        let words = [("full", Durability::Full), ("relaxed", Durability::Relaxed)];
+        let durability = value("durability").and_then(|it| decoder.choice(it, "`durability`", &words));
+        if let Some(admin) = value("admin").filter(|it| decoder.map(it, "admin"))
+            && let Some(socket) = admin.get("socket")
+        {
+            decoder.choice(&socket.value, "`socket`", &[("auto", ())]);
+        }
+        let login = value("login").map(|it| login(decoder, it)).unwrap_or(DEFAULT_LOGIN);
+        let log = value("log").map(|it| log(decoder, it)).unwrap_or_else(default_log);
+        Rest { storage, durability: durability.unwrap_or_default(), login, log }
+    }
+}
+
+fn login(decoder: &mut Decoder, node: &Node) -> Login {
+    let mut login = DEFAULT_LOGIN;
+    if decoder.map(node, "login") {
+        if let Some(pace) = node.get("pace").and_then(|it| decoder.rate(&it.value, "`pace`")) {
+            login.pace = pace;
+        }
+        let range = Duration::ZERO..=Duration::from_secs(3_600);
+        if let Some(jitter) = node.get("jitter").and_then(|it| decoder.duration(&it.value, "`jitter`", range))
+        {
+            login.jitter = jitter;
+        }
+    }
+    login
+}
+
+fn log(decoder: &mut Decoder, node: &Node) -> Log {
+    let mut log = default_log();
+    if decoder.map(node, "log") {
+        let words = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let format = node.get("format").and_then(|it| decoder.choice(&it.value, "`format`", &words));
+        log.format = format.unwrap_or_default();
+        if let Some(level) = node.get("level").and_then(|it| level(decoder, &it.value)) {
+            log.level = level;
+        }
+        log.bodies =
+            node.get("bodies").and_then(|it| decoder.boolean(&it.value, "`bodies`")).unwrap_or_default();
+    }
+    log
+}
+
+/// A level, or several with the module each is for.
+fn level(decoder: &mut Decoder, node: &Node) -> Option<String> {
+    let text = decoder.text(node, "`level`")?;
+    for part in text.split(',') {
+        let level = part.rsplit('=').next().unwrap_or_default().trim();
+        if !LOG_LEVELS.contains(&level) {
+            let hint = did_you_mean(level, LOG_LEVELS)
+                .unwrap_or_else(|| format!("there are {}", listed(&LOG_LEVELS)));
+            let found = Diagnostic::error("config::choice", format!("`{level}` is no log level")).hint(hint);
+            decoder.report(found, node, "unknown level");
+            return None;
+        }
+    }
+    Some(text.to_owned())
+}
+
+/// The columns that neither the address nor the password uses, as `config` of the bot.
+fn config_entry(columns: &[String], row: &Row, used: &[String]) -> Entry {
+    let values = columns.iter().zip(&row.cells).filter(|(column, _)| !used.contains(column));
+    let entry = |(column, cell): (&String, &String)| {
+        let kind = Kind::Scalar { text: cell.clone(), plain: false };
+        Entry { key: column.clone(), key_span: 0..0, value: Node { span: 0..0, kind, from_row: true } }
+    };
+    let kind = Kind::Map(values.map(entry).collect());
+    Entry { key: "config".to_owned(), key_span: 0..0, value: Node { span: 0..0, kind, from_row: true } }
+}
+
+/// A layer without the values that only a column completes.
+fn without_placeholders(node: &Node) -> Node {
+    let keep =
+        |node: &Node| !matches!(node.kind, Kind::Scalar { .. }) || accounts::placeholders(node).is_empty();
+    let kind = match &node.kind {
+        Kind::List(items) => {
+            Kind::List(items.iter().filter(|it| keep(it)).map(without_placeholders).collect())
+        }
+        Kind::Map(entries) => {
+            let entry = |entry: &Entry| Entry { value: without_placeholders(&entry.value), ..entry.clone() };
+            Kind::Map(entries.iter().filter(|it| keep(&it.value)).map(entry).collect())
+        }
+        kind @ (Kind::Null | Kind::Scalar { .. }) => kind.clone(),
+    };
+    Node { span: node.span.clone(), kind, from_row: node.from_row }
+}
+
+fn default_log() -> Log {
+    Log { format: LogFormat::Auto, level: "info".to_owned(), bodies: false }
+}
+
+const DEFAULT_LOGIN: Login =
+    Login { pace: Some(Rate { count: 10, per: Duration::from_secs(1) }), jitter: Duration::from_secs(30) };
+
+/// Maps that a layer replaces as a whole: half of one origin and half of another mean nothing.
+const REPLACED: &[&str] = &["password"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::schema::{SECTIONS, Shape, section};
+    use crate::config::settings::{Accept, Resource, TlsMode};
+    use crate::config::yaml;
+
+    #[test]
+    fn the_smallest_file_is_one_line() {
+        let settings = good(
+            "bots: { echo: { jid: echo@example.org, password: { env: PW }, scripts: [scripts/echo.rhai] } }",
+        );
+        let bot = &settings.bots[0];
+        assert_eq!((bot.name.as_str(), bot.jid.as_str()), ("echo", "echo@example.org"));
+        assert_eq!(bot.password.reveal(), "PW");
+        assert_eq!(bot.scripts[0].script, "echo");
+        assert_eq!(bot.accept, Accept::None);
+        assert_eq!(bot.limits.turn.turn, Duration::from_millis(50));
+        assert_eq!(settings.scripts["echo"].file, folder().join("scripts/echo.rhai"));
+        assert_eq!(settings.storage, folder().join("data"));
+        assert_eq!(settings.login, DEFAULT_LOGIN);
+    }
+
+    #[test]
+    fn layers_merge_maps_and_replace_lists() {
+        let settings = good(
+            r#"
+defaults:
+  password: { file: nowhere }
+  admins: [ops@example.org]
+  limits: { turn: 60ms, send: { rate: 1/s } }
+  tls: { ca: scripts/echo.rhai }
+templates:
+  shop:
+    admins: [shop@example.org]
+    limits: { send: { burst: 3 } }
+    config: { shop: "{name}", place: "{{name}}" }
+    tls: direct
+bots:
+  oslo:
+    template: shop
+    jid: oslo@example.org
+    password: { env: PW }
+    limits: { turn: 70ms }
+    config: { extra: 5 }
+"#,
+        );
+        let bot = &settings.bots[0];
+        assert_eq!(bot.admins.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["shop@example.org"]);
+        assert_eq!(bot.limits.turn.turn, Duration::from_millis(70));
+        assert_eq!(bot.limits.send.rate.unwrap().count, 1);
+        assert_eq!(bot.limits.send.burst, 3);
+        assert_eq!(
+            Value::Object(bot.config.clone()),
+            json!({ "shop": "oslo", "place": "{name}", "extra": 5 })
+        );
+        assert_eq!(bot.tls.mode, TlsMode::Direct);
+        assert_eq!(bot.tls.ca, Some(folder().join("scripts/echo.rhai")));
+    }
+
+    #[test]
+    fn a_script_entry_overrides_the_config_of_its_bot() {
+        let settings = good(
+            r#"
+scripts:
+  echo: { file: scripts/echo.rhai, limits: { turn: 200ms } }
+bots:
+  a:
+    jid: a@example.org
+    password: { env: PW }
+    scripts: [{ use: echo, config: { greeting: hei } }, scripts/help.rhai]
+    config: { greeting: hello, team: no }
+    limits: { turn: 10ms }
+"#,
+        );
+        let bot = &settings.bots[0];
+        let names: Vec<_> = bot.scripts.iter().map(|it| it.script.as_str()).collect();
+        assert_eq!(names, ["echo", "help"]);
+        assert_eq!(Value::Object(bot.scripts[0].config.clone()), json!({ "greeting": "hei", "team": "no" }));
+        assert_eq!(
+            Value::Object(bot.scripts[1].config.clone()),
+            json!({ "greeting": "hello", "team": "no" })
+        );
+        assert_eq!(bot.scripts[0].limits.turn, Duration::from_millis(200));
+        assert_eq!(bot.scripts[1].limits.turn, Duration::from_millis(10));
+        assert_eq!(bot.scripts[0].places["greeting"].position().0, 8);
+        assert_eq!(bot.scripts[0].places["team"].position().0, 9);
+    }
+
+    #[test]
+    fn accounts_files_make_bots() {
+        let settings = good(
+            r#"
+templates:
+  shop:
+    scripts: [scripts/echo.rhai]
+    rooms: ["orders-{region}@rooms.example.org"]
+    config: { shop: "{name}", tier: none }
+accounts_files:
+  - { file: accounts/good.csv, template: shop, jid: "{name}@shops.example.org", password: { env: "{secret}" } }
+"#,
+        );
+        let names: Vec<_> = settings.bots.iter().map(|bot| bot.name.as_str()).collect();
+        assert_eq!(names, ["bergen", "oslo"]);
+        let oslo = &settings.bots[1];
+        assert_eq!(oslo.jid.as_str(), "oslo@shops.example.org");
+        assert_eq!(oslo.password.reveal(), "OSLO");
+        assert_eq!(oslo.rooms[0].jid.as_str(), "orders-no@rooms.example.org");
+        assert_eq!(
+            Value::Object(oslo.config.clone()),
+            json!({ "shop": "oslo", "region": "no", "tier": "gold" })
+        );
+        assert_eq!(oslo.place.to_string(), format!("{}:2:1", folder().join("accounts/good.csv").display()));
+        assert!(oslo.scripts[0].places["region"].source.name.ends_with("good.csv"));
+    }
+
+    #[test]
+    fn the_store_is_where_systemd_says_unless_the_file_does() {
+        let state =
+            |name: &str| (name == "STATE_DIRECTORY").then(|| "/var/lib/rhapsode:/var/lib/other".to_owned());
+        let storage = |text: &str, var: &dyn Fn(&str) -> Option<String>| {
+            read(text, var).settings.map(|settings| settings.storage)
+        };
+        assert_eq!(storage("bots: {}", &state), Some(PathBuf::from("/var/lib/rhapsode")));
+        assert_eq!(storage("storage: ./x", &state), Some(folder().join("./x")));
+        assert_eq!(storage("storage: /x", &state), Some(PathBuf::from("/x")));
+        assert_eq!(storage("bots: {}", &|_| None), Some(folder().join("data")));
+    }
+
+    #[test]
+    fn everything_of_the_contract_is_understood() {
+        let settings = good(
+            r#"
+version: 1
+storage: ./data
+durability: relaxed
+defaults: { }
+x-common: &common { accept: [ann@example.org, example.net] }
+scripts:
+  echo: scripts/echo.rhai
+  help: { file: scripts/help.rhai, permissions: { http: ["api.example.net", "*.feeds.example"] }, limits: { turn: 200ms } }
+bots:
+  echo:
+    <<: *common
+    jid: echo@example.org
+    password: { env: ECHO_PASSWORD }
+    server: 127.0.0.1:5222
+    tls: { mode: starttls, ca: scripts/echo.rhai }
+    resource: auto
+    scripts: [echo, { use: help, config: { language: no } }]
+    config: { greeting: hello }
+    rooms: [team@rooms.example.org, { jid: lobby@rooms.example.org, nick: Helper, password: { env: LOBBY } }]
+    admins: [ops@example.org]
+    limits: { turn: 50ms, operations: 200k, memory: 4MiB, send: { rate: none, burst: 10 }, queue: 1000 }
+    presence: { show: chat, status: "Ask me: !help", priority: -1 }
+    permissions: {}
+    labels: { team: support }
+    paused: moved to another server
+  fixed: { jid: fixed@example.org, password: { env: PW }, resource: desk, accept: roster, paused: false }
+templates: { }
+accounts_files: []
+login: { pace: none, jitter: 0s }
+log: { format: json, level: "info,rhapsode::net=debug", bodies: false }
+admin: { socket: auto }
+"#,
+        );
+        let bot = &settings.bots[0];
+        let Accept::List(accepted) = &bot.accept else { panic!("{:?}", bot.accept) };
+        assert_eq!(accepted.len(), 2);
+        assert_eq!(bot.limits.send.rate, None);
+        assert_eq!(bot.rooms[1].password.as_ref().map(|it| it.reveal()), Some("LOBBY"));
+        assert_eq!(bot.paused.as_deref(), Some("moved to another server"));
+        assert_eq!(settings.scripts["help"].permissions.http, ["api.example.net", "*.feeds.example"]);
+        assert_eq!(settings.login, Login { pace: None, jitter: Duration::ZERO });
+        let fixed = &settings.bots[1];
+        assert_eq!(
+            (fixed.resource.clone(), fixed.paused.clone()),
+            (Resource::Fixed("desk".to_owned()), None)
+        );
+    }
+
+    /// A value that no key can have is a problem at every key: so every key of the table is read.
+    #[test]
+    fn every_key_of_the_table_is_decoded() {
+        for part in SECTIONS {
+            for key in part.keys.iter().filter(|key| !matches!(key.shape, Shape::Named(&Shape::Free))) {
+                let value = if matches!(key.shape, Shape::List(_)) { "{ a: [[]] }" } else { "[[[]]]" };
+                let text = document(part.name, &format!("{}: {value}", key.name));
+                let found = read(&text, &|_| Some("x".to_owned())).diagnostics;
+                let line = text.lines().position(|line| line.contains("[[")).unwrap() + 1;
+                let told = |it: &Diagnostic| it.place().is_some_and(|place| place.position().0 == line);
+                let right = found
+                    .iter()
+                    .any(|it| told(it) && it.name != "config::unknown_key" && it.name != "config::missing");
+                assert!(right, "{}.{}: {found:?}", part.place, key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_later_versions_say_so() {
+        for part in SECTIONS {
+            for key in part.later {
+                let found = read(&document(part.name, &format!("{key}: {{}}")), &|_| None).diagnostics;
+                assert!(
+                    found.iter().any(|it| it.name == "config::not_available"),
+                    "{}.{key}: {found:?}",
+                    part.place
+                );
+            }
+        }
+        assert!(section("bot").later.contains(&"schedules"));
+    }
+
+    #[test]
+    fn ten_thousand_accounts_are_read_in_moments() {
+        let folder = std::env::temp_dir().join(format!("rhapsode-accounts-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let rows: String = (0..10_000).map(|number| format!("shop-{number},{number}\n")).collect();
+        std::fs::write(folder.join("shops.csv"), format!("name,number\n{rows}")).unwrap();
+        let file = folder.join("bots.yaml");
+        let text = "templates: { t: { config: { n: \"{number}\" } } }\naccounts_files:\n  - { file: shops.csv, template: t, jid: \"{name}@example.org\", password: { env: PW } }\n";
+        std::fs::write(&file, text).unwrap();
+        let var = |_: &str| Some("x".to_owned());
+        let found = crate::config::inspect(&file, &Surroundings { var: &var, run_commands: true });
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(
+            found.settings.map(|settings| settings.bots.len()),
+            Some(10_000),
+            "{:?}",
+            found.diagnostics.first()
+        );
+    }
+
+    /// A document with one line in a section.
+    fn document(part: &str, line: &str) -> String {
+        let bot = "bots:\n  a:\n    ";
+        match part {
+            "" => line.to_owned(),
+            "bot" => format!("{bot}{line}"),
+            "script" => format!("scripts:\n  s:\n    {line}"),
+            "permissions" | "script_limits" => {
+                format!("scripts:\n  s:\n    {}:\n      {line}", part.trim_start_matches("script_"))
+            }
+            "bot_permissions" => format!("{bot}permissions:\n      {line}"),
+            "use" => format!("{bot}scripts:\n    - {line}"),
+            "limits" | "tls" | "presence" => format!("{bot}{part}:\n      {line}"),
+            "send" => format!("{bot}limits:\n      send:\n        {line}"),
+            "room" => format!("{bot}rooms:\n    - {line}"),
+            "secret" => format!("{bot}password:\n      {line}"),
+            "accounts_file" => match line.starts_with("file") {
+                true => format!("accounts_files:\n  - {line}"),
+                false if line.starts_with("jid") => {
+                    format!("accounts_files:\n  - file: accounts/good.csv\n    {line}")
+                }
+                false => format!(
+                    "accounts_files:\n  - file: accounts/good.csv\n    jid: \"{{name}}@a.example\"\n    {line}"
+                ),
+            },
+            "login" | "log" | "admin" => format!("{part}:\n  {line}"),
+            other => panic!("no document for {other}"),
+        }
+    }
+
+    fn good(text: &str) -> Settings {
+        let found = read(text, &|name| (name != "STATE_DIRECTORY").then(|| name.to_owned()));
+        assert!(found.diagnostics.is_empty(), "{:#?}", found.diagnostics);
+        found.settings.unwrap()
+    }
+
+    fn read(text: &str, var: &dyn Fn(&str) -> Option<String>) -> Inspection {
+        let file = folder().join("bots.yaml");
+        let (source, root, problems) = yaml::parse("bots.yaml", text);
+        let surroundings = Surroundings { var, run_commands: false };
+        resolve(
+            &file,
+            &root.unwrap_or_else(|| panic!("{problems:?}")),
+            Decoder::new(source, problems),
+            &surroundings,
+        )
+    }
+
+    fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/bad")
+    }
+}

@@ -1,0 +1,191 @@
+//! Scripts: declared under `scripts:`, or by a path where a bot uses one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::config::bot::{check_name, memory_range, operations_range, turn_range};
+use crate::config::decode::Decoder;
+use crate::config::secrets::io_words;
+use crate::config::settings::{Permissions, ScriptSettings, TurnOverrides};
+use crate::config::yaml::{Kind, Node};
+use crate::diagnostic::{Diagnostic, Place, did_you_mean};
+
+/// The scripts of one configuration while it is read.
+pub struct Scripts {
+    folder: PathBuf,
+    /// Those whose files exist, by name.
+    pub known: BTreeMap<String, ScriptSettings>,
+    /// Names whose declaration has a problem that was told: using them is no second one.
+    broken: BTreeSet<String>,
+}
+
+impl Scripts {
+    /// Relative paths start at `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), known: BTreeMap::new(), broken: BTreeSet::new() }
+    }
+
+    /// Reads the map `scripts`.
+    pub fn declare_all(&mut self, decoder: &mut Decoder, node: &Node) {
+        for entry in decoder.named(node, "scripts").unwrap_or_default() {
+            let place = decoder.key_place(entry);
+            check_name(decoder, &entry.key, &place, "a script");
+            match self.declaration(decoder, &entry.key, &entry.value, place) {
+                Some(script) => drop(self.known.insert(entry.key.clone(), script)),
+                None => drop(self.broken.insert(entry.key.clone())),
+            }
+        }
+    }
+
+    fn declaration(
+        &mut self,
+        decoder: &mut Decoder,
+        name: &str,
+        node: &Node,
+        place: Place,
+    ) -> Option<ScriptSettings> {
+        if matches!(node.kind, Kind::Scalar { .. }) {
+            let file = self.file(decoder, node)?;
+            let (permissions, limits) = Default::default();
+            return Some(ScriptSettings { name: name.to_owned(), file, permissions, limits, place });
+        }
+        if !decoder.map(node, "script") {
+            return None;
+        }
+        let permissions =
+            node.get("permissions").map(|it| permissions(decoder, &it.value)).unwrap_or_default();
+        let limits = node.get("limits").map(|it| overrides(decoder, &it.value)).unwrap_or_default();
+        let Some(file) = node.get("file") else {
+            let message = format!("script `{name}` has no `file`");
+            decoder.note(Diagnostic::error("config::missing", message).at(place, "no file"));
+            return None;
+        };
+        let file = self.file(decoder, &file.value)?;
+        Some(ScriptSettings { name: name.to_owned(), file, permissions, limits, place })
+    }
+
+    /// The path of a script file that exists.
+    fn file(&self, decoder: &mut Decoder, node: &Node) -> Option<PathBuf> {
+        let path = decoder.text(node, "the file of a script")?;
+        let file = self.folder.join(path);
+        let why = match file.metadata() {
+            Ok(it) if it.is_file() => return Some(file),
+            Ok(_) => "is no file".to_owned(),
+            Err(error) => io_words(&error),
+        };
+        let hint = similar_file(&self.folder, path);
+        let found = Diagnostic::error("config::script_file", format!("script {path}: {why}")).hint_if(hint);
+        decoder.report(found, node, "this file");
+        None
+    }
+
+    /// The name of the script that a bot uses by name or path; `None` when the problem was told.
+    pub fn used(&mut self, decoder: &mut Decoder, node: &Node) -> Option<String> {
+        let text = decoder.text(node, "the name of a script")?.to_owned();
+        if self.known.contains_key(&text) {
+            return Some(text);
+        }
+        if self.broken.contains(&text) {
+            return None;
+        }
+        if !text.ends_with(".rhai") && !text.contains('/') {
+            let hint = did_you_mean(&text, self.known.keys().chain(&self.broken).map(String::as_str))
+                .unwrap_or_else(|| {
+                    format!("declare it under `scripts`, or write a path such as `scripts/{text}.rhai`")
+                });
+            let message = format!("no script is named `{text}`");
+            decoder.report(
+                Diagnostic::error("config::unknown_script", message).hint(hint),
+                node,
+                "unknown script",
+            );
+            return None;
+        }
+        self.used_by_path(decoder, node, &text)
+    }
+
+    fn used_by_path(&mut self, decoder: &mut Decoder, node: &Node, path: &str) -> Option<String> {
+        let wanted = self.folder.join(path);
+        if let Some(script) = self.known.values().find(|script| script.file == wanted) {
+            return Some(script.name.clone());
+        }
+        let file = self.file(decoder, node)?;
+        // The name is part of where the script's data lies, so it is the stem, which stays the same
+        // when the script is declared later.
+        let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let place = decoder.origin(node);
+        check_name(decoder, &name, &place, "a script");
+        if let Some(other) = self.known.get(&name) {
+            let message = format!("two files would be the script `{name}`");
+            let hint = "declare them under `scripts` with different names";
+            let first = other.place.clone();
+            let found = Diagnostic::error("config::duplicate_script", message).hint(hint);
+            decoder.note(found.at(place, "this file").at(first, "first here"));
+            return None;
+        }
+        let (permissions, limits) = Default::default();
+        let script = ScriptSettings { name: name.clone(), file, permissions, limits, place };
+        self.known.insert(name.clone(), script);
+        Some(name)
+    }
+}
+
+fn permissions(decoder: &mut Decoder, node: &Node) -> Permissions {
+    let mut granted = Permissions::default();
+    if !decoder.map(node, "permissions") {
+        return granted;
+    }
+    if let Some(hosts) = node.get("http") {
+        for item in decoder.list(&hosts.value, "hosts").unwrap_or_default() {
+            let Some(host) = decoder.text(item, "a host").map(str::to_owned) else { continue };
+            if is_host_pattern(&host) {
+                granted.http.push(host.to_ascii_lowercase());
+            } else {
+                let hint = "write `api.example.net`, `*.example.net` or `127.0.0.1:8080`, without `https://` or a path";
+                let message = format!("`{host}` is no host");
+                decoder.report(Diagnostic::error("config::host", message).hint(hint), item, "not a host");
+            }
+        }
+    }
+    if let Some(shared) = node.get("shared") {
+        granted.shared = decoder.boolean(&shared.value, "`shared`").unwrap_or_default();
+    }
+    granted
+}
+
+/// A host name or address, with or without a port; a name may begin with `*.`.
+fn is_host_pattern(text: &str) -> bool {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_');
+    !host.is_empty() && host.chars().all(allowed) && !host.starts_with(['.', ':']) && !host.contains("..")
+}
+
+fn overrides(decoder: &mut Decoder, node: &Node) -> TurnOverrides {
+    let mut limits = TurnOverrides::default();
+    if decoder.map(node, "script_limits") {
+        limits.turn = node.get("turn").and_then(|it| decoder.duration(&it.value, "`turn`", turn_range()));
+        limits.operations = node
+            .get("operations")
+            .and_then(|it| decoder.count(&it.value, "`operations`", operations_range()));
+        limits.memory = node.get("memory").and_then(|it| decoder.size(&it.value, "`memory`", memory_range()));
+    }
+    limits
+}
+
+/// A file of the same folder whose name is close.
+fn similar_file(folder: &Path, path: &str) -> Option<String> {
+    let wanted = Path::new(path);
+    let dir = folder.join(wanted.parent()?);
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { &dir };
+    let names: Vec<String> = std::fs::read_dir(dir)
+        .ok()?
+        .take(1_000)
+        .flatten()
+        .map(|entry| wanted.with_file_name(entry.file_name()).to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".rhai"))
+        .collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // The order of a folder is arbitrary; the hint should not be.
+    names.sort_unstable();
+    did_you_mean(path, names)
+}
