@@ -11,8 +11,10 @@ use std::sync::Arc;
 pub struct Source {
     /// The file as it is shown to people: the path they gave.
     pub name: String,
-    /// The whole text; empty where only line and column are known.
+    /// The whole text; empty where there is nothing to show.
     pub text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 /// Where something is: a range of a [`Source`].
@@ -67,26 +69,23 @@ impl fmt::Debug for Source {
 impl Source {
     /// A text under the name it is shown with.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        let text = text.into();
+        let lines =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect();
+        Arc::new(Self { name: name.into(), text, lines })
     }
 
     /// Line and column of a byte offset, both from 1; columns count characters.
     pub fn position(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..self.floor(offset)];
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
-        (line, before[start..].chars().count() + 1)
+        let offset = self.floor(offset);
+        let line = self.lines.partition_point(|&start| start <= offset);
+        let start = self.lines.get(line.wrapping_sub(1)).copied().unwrap_or_default();
+        (line, self.text[start..offset].chars().count() + 1)
     }
 
     /// The byte offset of a line and column, both from 1; beyond the text is its end.
     pub fn offset(&self, line: usize, column: usize) -> usize {
-        let start = match line.saturating_sub(1) {
-            0 => 0,
-            before => match self.text.match_indices('\n').nth(before - 1) {
-                Some((newline, _)) => newline + 1,
-                None => return self.text.len(),
-            },
-        };
+        let Some(&start) = self.lines.get(line.saturating_sub(1)) else { return self.text.len() };
         let rest = self.text[start..].split('\n').next().unwrap_or_default();
         rest.char_indices().nth(column.saturating_sub(1)).map_or(start + rest.len(), |(at, _)| start + at)
     }

@@ -44,7 +44,10 @@ impl Default for Style {
 /// All problems as one text; empty without any, but for JSON.
 pub fn render(diagnostics: &[Diagnostic], format: Format) -> String {
     match format {
-        Format::Human(style) => diagnostics.iter().map(|found| human(found, style)).collect(),
+        Format::Human(style) => {
+            let (drawn, rest) = diagnostics.split_at(diagnostics.len().min(MOST_DRAWN));
+            drawn.iter().map(|found| human(found, style)).chain(rest.iter().map(short)).collect()
+        }
         Format::Json => {
             let array = Value::Array(diagnostics.iter().map(object).collect());
             format!("{array:#}\n")
@@ -54,18 +57,18 @@ pub fn render(diagnostics: &[Diagnostic], format: Format) -> String {
     }
 }
 
+/// Problems beyond these get one line each: nobody scrolls through ten thousand drawings.
+const MOST_DRAWN: usize = 100;
+
 /// The last line of a check: `✗ 3 problems in 2 files`; `None` without any problem.
-pub fn summary(diagnostics: &[Diagnostic], unicode: bool) -> Option<String> {
+pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
     let errors = diagnostics.iter().filter(|found| found.is_error()).count();
     let warnings = diagnostics.len() - errors;
     let (mark, counted) = match (errors, warnings) {
         (0, 0) => return None,
         (0, _) => ("!", counted(warnings, "warning")),
-        (_, 0) => (if unicode { "✗" } else { "x" }, counted(errors, "problem")),
-        _ => {
-            let mark = if unicode { "✗" } else { "x" };
-            (mark, format!("{}, {}", counted(errors, "problem"), counted(warnings, "warning")))
-        }
+        (_, 0) => ("✗", counted(errors, "problem")),
+        _ => ("✗", format!("{}, {}", counted(errors, "problem"), counted(warnings, "warning"))),
     };
     let files: BTreeSet<&str> =
         diagnostics.iter().filter_map(Diagnostic::place).map(|place| place.source.name.as_str()).collect();
@@ -145,7 +148,6 @@ fn position(label: &Label) -> Value {
 
 /// A text without characters that would steer a terminal.
 fn cleaned(text: &str) -> String {
-    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !text.contains(steers) {
         return text.to_owned();
     }
@@ -155,6 +157,11 @@ fn cleaned(text: &str) -> String {
         if steers(c) { out.extend(std::iter::repeat_n('?', c.len_utf8())) } else { out.push(c) }
     }
     out
+}
+
+/// Whether a terminal would act on a character instead of showing it.
+fn steers(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t'
 }
 
 /// A problem in the form the renderer takes.
@@ -234,9 +241,9 @@ struct Text(Arc<Source>);
 
 impl Text {
     fn new(source: &Arc<Source>) -> Self {
-        match cleaned(&source.text) {
-            text if text == source.text => Self(Arc::clone(source)),
-            text => Self(Source::new(source.name.clone(), text)),
+        match source.text.contains(steers) {
+            false => Self(Arc::clone(source)),
+            true => Self(Source::new(source.name.clone(), cleaned(&source.text))),
         }
     }
 }
@@ -320,6 +327,14 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_problems_ends_in_single_lines() {
+        let many = vec![sample(); MOST_DRAWN + 2];
+        let text = render(&many, Format::Human(Style::default()));
+        assert_eq!(text.matches("error: unknown key").count(), 2);
+        assert_eq!(text.matches("unknown key").count(), many.len());
+    }
+
+    #[test]
     fn nothing_in_a_file_steers_the_terminal() {
         let source = Source::new("a", "x: \u{1b}[2J\u{9b}y\n");
         let found =
@@ -333,12 +348,12 @@ mod tests {
     #[test]
     fn the_last_line_counts_problems_and_files() {
         let other = Diagnostic::error("a::b", "x").at(Place::new(&Source::new("b", "x"), 0..1), "");
-        assert_eq!(summary(&[], true), None);
-        assert_eq!(summary(&[sample()], true).as_deref(), Some("✗ 1 problem in 1 file"));
-        assert_eq!(summary(&[sample(), other], false).as_deref(), Some("x 2 problems in 2 files"));
+        assert_eq!(summary(&[]), None);
+        assert_eq!(summary(&[sample()]).as_deref(), Some("✗ 1 problem in 1 file"));
+        assert_eq!(summary(&[sample(), other]).as_deref(), Some("✗ 2 problems in 2 files"));
         let warning = Diagnostic::warning("a::b", "x");
-        assert_eq!(summary(std::slice::from_ref(&warning), true).as_deref(), Some("! 1 warning"));
-        let both = summary(&[sample(), warning], true);
+        assert_eq!(summary(std::slice::from_ref(&warning)).as_deref(), Some("! 1 warning"));
+        let both = summary(&[sample(), warning]);
         assert_eq!(both.as_deref(), Some("✗ 1 problem, 1 warning in 1 file"));
     }
 
@@ -355,7 +370,7 @@ mod tests {
         let surroundings = Surroundings { var: &var, run_commands: false };
         let found = inspect(file, &surroundings).diagnostics;
         let mut said = render(&found, Format::Human(Style::default()));
-        said.push_str(&summary(&found, true).unwrap_or_else(|| "nothing is wrong".to_owned()));
+        said.push_str(&summary(&found).unwrap_or_else(|| "nothing is wrong".to_owned()));
         said.replace(&format!("{}/", folder.display()), "") + "\n"
     }
 }
