@@ -16,6 +16,8 @@ pub enum Action {
     Message(OutgoingMessage),
     /// Set the account's own presence.
     Presence { show: Option<Show>, status: Option<String>, priority: i8 },
+    /// Tell one entity a presence of its own, RFC 6121 §4.6; that of everybody else stays as it is.
+    PresenceTo { to: Jid, available: bool, show: Option<Show>, status: Option<String> },
     /// Ask a peer something; the answer comes back as `Event::Answer` with the same token.
     Request { token: String, to: Option<Jid>, kind: RequestKind, payload: Element, timeout: Duration },
     /// Change or add a roster item.

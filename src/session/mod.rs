@@ -32,7 +32,7 @@ use crate::event::{Contact, Event, RequestFailed};
 use crate::ids::{IdSource, Seed};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::moment::Moment;
-use crate::stanza::{Head, Malformed, Show, Stanza, iq};
+use crate::stanza::{self, Head, Malformed, Show, Stanza, iq};
 use crate::xep::{self, caps, delay, disco};
 use crate::xml::Element;
 
@@ -267,10 +267,28 @@ impl Session {
         }
     }
 
+    /// A message was written by the owner, who has it from [`encode`]: its reflection will be known.
+    pub fn on_sent(&mut self, now: Moment, message: &Element) {
+        self.last_active = Some(now.at);
+        if let Some(key) = sent_key(message) {
+            self.sent.insert(key, now.wall);
+        }
+    }
+
+    /// The mark that a message goes out again, later than it was meant to (XEP-0203). The time is
+    /// that of the first attempt, where it is remembered.
+    pub fn late(&self, now: Moment, mut message: Element) -> Element {
+        if !message.has_child("delay", delay::NS) {
+            let first = sent_key(&message).and_then(|key| self.sent.find(&key).copied());
+            message.push(delay::element(&self.own.bare, first.unwrap_or(now.wall)));
+        }
+        message
+    }
+
     /// A stanza that was sent and never acknowledged, after the resumption failed. A message is
     /// sent again and says that it is late; requests and presence belong to the session that is
     /// gone, chat states and receipts to a moment that is over. May come before `on_online`.
-    pub fn on_lost(&mut self, now: Moment, mut stanza: Element) {
+    pub fn on_lost(&mut self, now: Moment, stanza: Element) {
         let Ok(Stanza::Message(message)) = Stanza::parse(stanza.clone()) else { return };
         let says = !message.bodies.is_empty()
             || !message.subjects.is_empty()
@@ -278,17 +296,20 @@ impl Session {
         if message.error.is_some() || !says {
             return;
         }
-        let key = message.head.to.as_ref().map(Jid::to_bare).zip(message.head.id);
-        let stamp = key.and_then(|key| self.sent.find(&key).copied()).unwrap_or(now.wall);
-        if !stanza.has_child("delay", delay::NS) {
-            stanza.push(delay::element(&self.own.bare, stamp));
-        }
+        let stanza = self.late(now, stanza);
         if self.online {
             self.send(stanza);
         } else if self.lost.len() < LOST {
             self.lost.push_back(stanza);
         } else {
             warn!(account = %self.own.bare, "too many lost messages, one is dropped");
+        }
+    }
+
+    /// The owner is about to close the stream: others learn that the account goes.
+    pub fn on_closing(&mut self) {
+        if self.login.is_complete() {
+            self.send(stanza::presence::unavailable(None));
         }
     }
 
@@ -337,6 +358,12 @@ const SENT: usize = 500;
 const LOST: usize = 10_000;
 /// Most capabilities that are remembered as asked.
 const CAPS_ASKED: usize = 500;
+
+/// What a sent message is known by.
+fn sent_key(message: &Element) -> Option<(BareJid, String)> {
+    let to = Jid::from_wire(message.attr("to")?).ok()?.to_bare();
+    Some((to, message.attr("id")?.to_owned()))
+}
 
 /// What the account tells of itself, and the hash that stands for it.
 fn description(software: &Software) -> (disco::Info, String) {

@@ -10,8 +10,9 @@ use crate::moment::Moment;
 use crate::ns;
 use crate::stanza::MessageKind;
 use crate::stanza::message::{Message, Thread};
+use crate::stanza::presence;
 use crate::stanza::{Head, Text};
-use crate::xep::{chat_states, hints};
+use crate::xep::{caps, chat_states, hints};
 use crate::xml::{Element, writer};
 
 /// Longest that a script may wait for an answer.
@@ -33,18 +34,27 @@ impl Session {
             }
             Action::Message(message) => {
                 let element = stanza(&message)?;
-                self.sent.insert((message.to.to_bare(), message.id), now.wall);
-                self.last_active = Some(now.at);
+                self.on_sent(now, &element);
                 self.send(element);
             }
             Action::Presence { show, status, priority } => {
-                check(&crate::stanza::presence::available(show, status.as_deref(), priority))?;
+                check(&presence::available(show, status.as_deref(), priority))?;
                 self.presence = OwnPresence { show, status, priority };
                 self.last_active = Some(now.at);
                 // Before the login is complete the presence is only noted: it goes out with it.
                 if self.login.is_complete() {
                     self.send_presence();
                 }
+            }
+            Action::PresenceTo { to, available, show, status } => {
+                let status = status.as_deref();
+                let presence = match available {
+                    true => presence::available(show, status, 0).with_child(caps::element(&self.ver)),
+                    false => presence::unavailable(status),
+                };
+                let presence = presence.with_attr("to", to.as_str());
+                check(&presence)?;
+                self.send(presence);
             }
             Action::Request { token, to, kind, payload, timeout } => {
                 self.request(now, token, to, kind, payload, timeout)?;
@@ -108,6 +118,7 @@ pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
         Action::Message(message) => stanza(message),
         Action::ChatState { .. }
         | Action::Presence { .. }
+        | Action::PresenceTo { .. }
         | Action::Request { .. }
         | Action::RosterRemove { .. }
         | Action::RosterSet { .. }

@@ -81,18 +81,32 @@ impl Presence {
 
 /// Available presence, RFC 6121 §4.7.2. Nothing is written that says nothing: no empty `<show/>`.
 pub fn available(show: Option<Show>, status: Option<&str>, priority: i8) -> Element {
-    let text = |name: &'static str, text: &str| Element::new(name, ns::CLIENT).with_text(text);
     let mut presence = Element::new("presence", ns::CLIENT);
     if let Some(show) = show {
         presence.push(text("show", show.as_str()));
     }
-    if let Some(status) = status.filter(|status| !status.is_empty()) {
-        presence.push(text("status", status));
-    }
+    push_status(&mut presence, status);
     if priority != 0 {
         presence.push(text("priority", &priority.to_string()));
     }
     presence
+}
+
+/// Unavailable presence, RFC 6121 §4.5.
+pub fn unavailable(status: Option<&str>) -> Element {
+    let mut presence = Element::new("presence", ns::CLIENT).with_attr("type", "unavailable");
+    push_status(&mut presence, status);
+    presence
+}
+
+fn push_status(presence: &mut Element, status: Option<&str>) {
+    if let Some(status) = status.filter(|status| !status.is_empty()) {
+        presence.push(text("status", status));
+    }
+}
+
+fn text(name: &'static str, text: &str) -> Element {
+    Element::new(name, ns::CLIENT).with_text(text)
 }
 
 fn priority(element: &Element) -> i8 {

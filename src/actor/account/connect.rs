@@ -355,6 +355,8 @@ impl Account {
     fn close(&mut self, then: Then, ctx: &mut Context<Self>) {
         let now = self.deps.now();
         self.flush_acknowledged();
+        self.session.on_closing();
+        self.drain_session(now);
         match &mut self.stream {
             Some(stream) => {
                 self.unsent = true;

@@ -250,6 +250,7 @@ impl Account {
             Ok(ticket) => {
                 self.unsent = true;
                 Board::add(&self.board.sent, 1);
+                self.session.on_sent(now, &element);
                 let in_flight = InFlight { ticket, row, answer };
                 if sm {
                     self.outbox.in_flight.push_back(in_flight);
@@ -347,6 +348,7 @@ impl Account {
         match index.and_then(|index| self.outbox.old.remove(index)) {
             Some(InFlight { row, answer, .. }) => {
                 let place = self.outbox.waiting.iter().take_while(|w| w.row > 0 && w.row < row).count();
+                let element = self.session.late(now, element);
                 self.outbox.waiting.insert(place, Waiting { row, element, answer });
             }
             None => self.session.on_lost(now, element),

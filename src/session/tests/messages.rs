@@ -191,6 +191,34 @@ fn m16_an_own_room_message_comes_back_as_a_reflection() {
 }
 
 #[test]
+fn m16_a_message_that_the_owner_wrote_is_known_when_it_comes_back() {
+    let mut account = Account::online("", |_| {});
+    let room = "room@rooms.example.org";
+    let message = OutgoingMessage { kind: MessageKind::Groupchat, ..outgoing(room, "m1", "hello") };
+    let element = super::super::encode(&Action::Message(message)).expect("a message");
+    account.session.on_sent(account.now, &element);
+    let stanza = format!("<message from='{room}/bot' id='m1' type='groupchat'><body>hello</body></message>");
+    assert_eq!(one(&account.feed(&stanza)).class, Class::Reflection);
+}
+
+#[test]
+fn p26_presence_is_sent_to_all_to_one_and_taken_back() {
+    let mut account = Account::online("", |_| {});
+    let status = || Some("lunch".to_owned());
+    let got = account.perform(Action::Presence { show: Some(Show::Away), status: status(), priority: 5 });
+    let all = "<presence><show>away</show><status>lunch</status><priority>5</priority><c ";
+    assert!(sent(&got.expect("online"))[0].starts_with(all));
+    let to = |available| Action::PresenceTo { to: jid(ANN), available, show: None, status: status() };
+    let got = account.perform(to(true)).expect("online");
+    assert!(sent(&got)[0].starts_with("<presence to='ann@example.net/x'><status>lunch</status><c "));
+    let got = account.perform(to(false)).expect("online");
+    let gone = "<presence type='unavailable' to='ann@example.net/x'><status>lunch</status></presence>";
+    assert_eq!(sent(&got), [gone]);
+    account.session.on_closing();
+    assert_eq!(sent(&account.drain()), ["<presence type='unavailable'/>"]);
+}
+
+#[test]
 fn in_a_room_and_in_its_private_messages_the_occupant_is_who_speaks() {
     let mut account = Account::online("", |_| {});
     let occupant = "room@rooms.example.org/Ann B";
