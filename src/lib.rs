@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod config;
+pub mod datetime;
 pub mod diagnostic;
 pub mod event;
 pub mod ids;

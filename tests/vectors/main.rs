@@ -3,7 +3,9 @@
 //! The folder of the vectors is named by `RHAPSODE_VECTORS`; without it these tests say that they
 //! were skipped. Where it is named, a missing file fails.
 
+mod addresses;
 mod caps;
+mod dates;
 mod delay;
 mod folder;
 mod sasl;
