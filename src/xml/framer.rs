@@ -285,8 +285,7 @@ impl Framer {
         let window = self.window();
         let mut attributes = self.attributes;
         let mut at = 0;
-        loop {
-            let Some(found) = memchr::memchr3(b'>', b'"', b'\'', &window[at..]) else { break };
+        while let Some(found) = memchr::memchr3(b'>', b'"', b'\'', &window[at..]) {
             let byte = window[at + found];
             at += found + 1;
             if byte == b'>' {
