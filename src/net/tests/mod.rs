@@ -1,30 +1,26 @@
 //! Links over loopback, against servers with certificates made here.
 
-use std::path::Path;
-use std::pin::Pin;
+mod bed;
+
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{HandshakeKind, ServerConfig, SupportedProtocolVersion};
+use rcgen::{CertifiedIssuer, DnType, KeyPair, date_time_ymd};
+use rustls::HandshakeKind;
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::{LocalSet, yield_now};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::yield_now;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::error::What;
-use super::link::{Gone, HIGH_MARK, LOW_MARK, LinkEvent, LinkHandle, LinkOptions, LinkOwner, spawn_with};
-use super::tls::{SecuredInfo, TlsContext, provider};
-use super::{Target, TlsMode, binding};
+use crate::net::error::What;
+use crate::net::link::{HIGH_MARK, LOW_MARK, LinkEvent, LinkOptions};
+use crate::net::tests::bed::{Bed, Counting, PATIENCE, expect, issued, length, params, run};
+use crate::net::{Target, TlsMode, binding};
 
 #[tokio::test]
 async fn starttls_secures_the_connection_and_both_sides_get_the_same_binding() {
@@ -465,223 +461,3 @@ fn an_own_authority_is_enough_where_the_system_has_none() {
     let output = String::from_utf8_lossy(&child.stdout).into_owned();
     assert!(child.status.success() && output.contains("1 passed"), "{output}");
 }
-
-/// Runs `test` where links can be spawned, within a deadline.
-async fn run(test: impl Future<Output = ()>) {
-    timeout(PATIENCE, LocalSet::new().run_until(test)).await.expect("the test took too long");
-}
-
-/// A listening server with a certificate for it, and an authority that links are told to trust.
-struct Bed {
-    listener: TcpListener,
-    key: KeyPair,
-    certificate: CertificateDer<'static>,
-    context: Arc<TlsContext>,
-    folder: Folder,
-    alpn: Option<&'static str>,
-    versions: Vec<&'static SupportedProtocolVersion>,
-}
-
-impl Bed {
-    async fn new(names: &[&str]) -> Self {
-        Self::from(issued(params(names))).await
-    }
-
-    /// Without an issuer, links trust some other authority.
-    async fn from(
-        (key, certificate, issuer): (
-            KeyPair,
-            CertificateDer<'static>,
-            Option<CertifiedIssuer<'static, KeyPair>>,
-        ),
-    ) -> Self {
-        let folder = Folder::create();
-        let issuer = issuer.unwrap_or_else(authority);
-        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
-        Self {
-            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            key,
-            certificate,
-            context: Arc::new(TlsContext::new()),
-            folder,
-            alpn: None,
-            versions: rustls::ALL_VERSIONS.to_vec(),
-        }
-    }
-
-    fn target(&self, tls: TlsMode) -> Target {
-        let server = Some(("127.0.0.1".to_owned(), self.listener.local_addr().unwrap().port()));
-        Target { domain: "example.org".into(), server, tls, ca: Some(self.folder.path().join("ca.pem")) }
-    }
-
-    fn link(&self, tls: TlsMode) -> (LinkHandle, Owner) {
-        self.link_to(self.target(tls), LinkOptions::default())
-    }
-
-    fn link_to(&self, target: Target, options: LinkOptions) -> (LinkHandle, Owner) {
-        let (sender, events) = mpsc::unbounded_channel();
-        (spawn_with(target, Arc::clone(&self.context), options, Recorder { sender }), Owner { events })
-    }
-
-    fn acceptor(&self) -> TlsAcceptor {
-        let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-            .with_protocol_versions(&self.versions)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![self.certificate.clone()],
-                PrivateKeyDer::try_from(self.key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        config.alpn_protocols = self.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        TlsAcceptor::from(Arc::new(config))
-    }
-
-    async fn accept_tls(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        self.acceptor().accept(stream).await
-    }
-}
-
-/// The owner of a link: passes everything on and waits for the test's reply.
-struct Recorder {
-    sender: mpsc::UnboundedSender<(LinkEvent, oneshot::Sender<()>)>,
-}
-
-impl LinkOwner for Recorder {
-    async fn inbound(&mut self, event: LinkEvent) -> Result<(), Gone> {
-        let (reply, replied) = oneshot::channel();
-        self.sender.send((event, reply)).map_err(|_| Gone)?;
-        replied.await.map_err(|_| Gone)
-    }
-}
-
-/// The test's end of a [`Recorder`].
-struct Owner {
-    events: mpsc::UnboundedReceiver<(LinkEvent, oneshot::Sender<()>)>,
-}
-
-impl Owner {
-    async fn take(&mut self) -> (LinkEvent, oneshot::Sender<()>) {
-        self.events.recv().await.expect("the link is over")
-    }
-
-    async fn next(&mut self) -> LinkEvent {
-        let (event, reply) = self.take().await;
-        // After the last event nobody waits for the reply.
-        let _ = reply.send(());
-        event
-    }
-
-    async fn secured(&mut self) -> SecuredInfo {
-        match self.next().await {
-            LinkEvent::Secured(info) => info,
-            other => panic!("not secured: {other:?}"),
-        }
-    }
-
-    async fn fails(&mut self, expected: What, words: &str) {
-        match self.next().await {
-            LinkEvent::Failed { what, detail, certificate: false } => {
-                assert!(what == expected && detail.contains(words), "{what:?}: {detail}");
-            }
-            other => panic!("no failure: {other:?}"),
-        }
-    }
-}
-
-fn issued(
-    params: CertificateParams,
-) -> (KeyPair, CertificateDer<'static>, Option<CertifiedIssuer<'static, KeyPair>>) {
-    let issuer = authority();
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
-    (key, certificate, Some(issuer))
-}
-
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = params(&[]);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::OrganizationName, "test authority");
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-fn params(names: &[&str]) -> CertificateParams {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    CertificateParams::new(names).unwrap()
-}
-
-async fn expect(stream: &mut (impl AsyncRead + Unpin), expected: &[u8]) {
-    let mut read = vec![0; expected.len()];
-    stream.read_exact(&mut read).await.unwrap();
-    assert_eq!(read, expected);
-}
-
-fn length(event: &LinkEvent) -> usize {
-    match event {
-        LinkEvent::Bytes(bytes) => bytes.len(),
-        other => panic!("no bytes: {other:?}"),
-    }
-}
-
-/// A folder that goes away.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn create() -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("rhapsode-net-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system's own cleaning.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-/// Counts what is read from the socket, under TLS.
-struct Counting {
-    inner: TcpStream,
-    read: Arc<AtomicUsize>,
-}
-
-impl AsyncRead for Counting {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buf.filled().len();
-        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
-        self.read.fetch_add(buf.filled().len() - before, Ordering::Relaxed);
-        poll
-    }
-}
-
-impl AsyncWrite for Counting {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(30);
