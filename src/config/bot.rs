@@ -373,6 +373,8 @@ impl Reader<'_> {
         match self.decoder.text(node, "`paused`")? {
             "true" => Some(String::new()),
             "false" => None,
+            // A reason of that kind is a boolean of another format: better asked than guessed.
+            "yes" | "no" | "on" | "off" => self.decoder.boolean(node, "`paused`").map(|_| String::new()),
             reason => Some(reason.to_owned()),
         }
     }

@@ -521,41 +521,7 @@ accounts_files:
 
     #[test]
     fn everything_of_the_contract_is_understood() {
-        let settings = good(
-            r#"
-version: 1
-storage: ./data
-durability: relaxed
-defaults: { }
-x-common: &common { accept: [ann@example.org, example.net] }
-scripts:
-  echo: scripts/echo.rhai
-  help: { file: scripts/help.rhai, permissions: { http: ["api.example.net", "*.feeds.example"] }, limits: { turn: 200ms } }
-bots:
-  echo:
-    <<: *common
-    jid: echo@example.org
-    password: { env: ECHO_PASSWORD }
-    server: 127.0.0.1:5222
-    tls: { mode: starttls, ca: scripts/echo.rhai }
-    resource: auto
-    scripts: [echo, { use: help, config: { language: no } }]
-    config: { greeting: hello }
-    rooms: [team@rooms.example.org, { jid: lobby@rooms.example.org, nick: Helper, password: { env: LOBBY } }]
-    admins: [ops@example.org]
-    limits: { turn: 50ms, operations: 200k, memory: 4MiB, send: { rate: none, burst: 10 }, queue: 1000 }
-    presence: { show: chat, status: "Ask me: !help", priority: -1 }
-    permissions: {}
-    labels: { team: support }
-    paused: moved to another server
-  fixed: { jid: fixed@example.org, password: { env: PW }, resource: desk, accept: roster, paused: false }
-templates: { }
-accounts_files: []
-login: { pace: none, jitter: 0s }
-log: { format: json, level: "info,rhapsode::net=debug", bodies: false }
-admin: { socket: auto }
-"#,
-        );
+        let settings = good(CONTRACT);
         let bot = &settings.bots[0];
         let Accept::List(accepted) = &bot.accept else { panic!("{:?}", bot.accept) };
         assert_eq!(accepted.len(), 2);
@@ -602,6 +568,29 @@ admin: { socket: auto }
             }
         }
         assert!(section("bot").later.contains(&"schedules"));
+    }
+
+    /// Half a file and a file with a slip of the finger give problems or settings, never a panic.
+    #[test]
+    fn no_broken_file_panics() {
+        let var = |_: &str| None;
+        let try_it = |text: &str| {
+            let (source, root, problems) = yaml::parse("bots.yaml", text);
+            let surroundings = Surroundings { var: &var, run_commands: false };
+            let decoder = Decoder::new(source, problems);
+            let found = root.map(|root| resolve(&folder().join("bots.yaml"), &root, decoder, &surroundings));
+            for problem in found.iter().flat_map(|found| &found.diagnostics) {
+                assert!(problem.place().is_some(), "{text}: {problem:?}");
+            }
+        };
+        for end in 0..CONTRACT.len() {
+            try_it(&CONTRACT[..end]);
+            for slip in ["{", "}", "[", ": ", "- ", "&", "*", "\t", "'", "ä", "\n"] {
+                if end % 7 == 0 {
+                    try_it(&format!("{}{slip}{}", &CONTRACT[..end], &CONTRACT[end + 1..]));
+                }
+            }
+        }
     }
 
     #[test]
@@ -675,4 +664,39 @@ admin: { socket: auto }
     fn folder() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/bad")
     }
+
+    /// Every key of the contract, once.
+    const CONTRACT: &str = r#"
+version: 1
+storage: ./data
+durability: relaxed
+defaults: { }
+x-common: &common { accept: [ann@example.org, example.net] }
+scripts:
+  echo: scripts/echo.rhai
+  help: { file: scripts/help.rhai, permissions: { http: ["api.example.net", "*.feeds.example"] }, limits: { turn: 200ms } }
+bots:
+  echo:
+    <<: *common
+    jid: echo@example.org
+    password: { env: ECHO_PASSWORD }
+    server: 127.0.0.1:5222
+    tls: { mode: starttls, ca: scripts/echo.rhai }
+    resource: auto
+    scripts: [echo, { use: help, config: { language: no } }]
+    config: { greeting: hello }
+    rooms: [team@rooms.example.org, { jid: lobby@rooms.example.org, nick: Helper, password: { env: LOBBY } }]
+    admins: [ops@example.org]
+    limits: { turn: 50ms, operations: 200k, memory: 4MiB, send: { rate: none, burst: 10 }, queue: 1000 }
+    presence: { show: chat, status: "Ask me: !help", priority: -1 }
+    permissions: {}
+    labels: { team: support }
+    paused: moved to another server
+  fixed: { jid: fixed@example.org, password: { env: PW }, resource: desk, accept: roster, paused: false }
+templates: { }
+accounts_files: []
+login: { pace: none, jitter: 0s }
+log: { format: json, level: "info,rhapsode::net=debug", bodies: false }
+admin: { socket: auto }
+"#;
 }

@@ -471,6 +471,7 @@ impl Shape {
             Self::Named(of) => format!("map of {}", of.words()),
             Self::Path => "path".to_owned(),
             Self::Rate => "rate or `none`".to_owned(),
+            Self::Section(name) if section(name).keys.is_empty() => "`{}`".to_owned(),
             Self::Section(name) => format!("[`{}`](#{})", section(name).place, anchor(section(name).place)),
             Self::Size => "size".to_owned(),
             Self::Text => "text".to_owned(),
@@ -509,10 +510,13 @@ fn anchor(heading: &str) -> String {
 /// The JSON Schema of `bots.yaml` for editors, draft 7.
 pub fn json_schema() -> Value {
     let mut schema = object(section(""), &json!({ "^x-": {} }));
-    let definitions: Map<String, Value> =
+    let mut definitions: Map<String, Value> =
         SECTIONS[1..].iter().map(|section| (section.name.to_owned(), object(section, &json!({})))).collect();
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("Rhapsode bots.yaml");
+    for bound in ["minProperties", "maxProperties"] {
+        definitions["secret"][bound] = json!(1);
+    }
     schema["definitions"] = Value::Object(definitions);
     schema
 }
