@@ -403,15 +403,18 @@ pub fn normalised(mut node: Node) -> Node {
     node
 }
 
-/// Tells a name that could not be typed on the command line or would look like a pattern.
-pub fn check_name(decoder: &mut Decoder, name: &str, place: &Place, what: &str) {
+/// Tells a name that could not be typed on the command line or would look like a pattern; whether
+/// it is fine.
+pub fn check_name(decoder: &mut Decoder, name: &str, place: &Place, what: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
     let begins = name.starts_with(char::is_alphanumeric);
-    if !begins || !name.chars().all(allowed) || name.len() > 128 {
+    let fine = begins && name.chars().all(allowed) && name.len() <= 128;
+    if !fine {
         let message = format!("`{name}` is no name for {what}");
         let hint = "up to 128 letters, digits, `.`, `-` and `_`, beginning with a letter or digit";
         decoder.note(Diagnostic::error("config::name", message).hint(hint).at(place.clone(), "not a name"));
     }
+    fine
 }
 
 /// From one millisecond to one minute.

@@ -252,7 +252,10 @@ impl Whole<'_> {
         let columns = &accounts.columns;
         let name = row.cell(columns, "name").unwrap_or_default().to_owned();
         self.reader.decoder.row = Some(row.place.clone());
-        check_name(&mut self.reader.decoder, &name, &row.place, "a bot");
+        if !check_name(&mut self.reader.decoder, &name, &row.place, "a bot") {
+            // The address is made of the name: its problems would be the same one again.
+            return;
+        }
         if let Some(first) = self.names.get(&name) {
             let found = Diagnostic::error("config::duplicate_key", format!("two bots are named `{name}`"));
             let found = found.at(row.place.clone(), "again here").at(first.clone(), "first here");
