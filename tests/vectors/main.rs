@@ -6,7 +6,6 @@
 mod addresses;
 mod caps;
 mod dates;
-mod delay;
 mod folder;
 mod sasl;
 mod utf8;
