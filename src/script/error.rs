@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use rhai::{Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
+
+use crate::script::Limits;
+use crate::script::api;
+use crate::script::budget::Exceeded;
+
 /// One failure of one script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptError {
@@ -85,3 +91,251 @@ impl fmt::Display for ScriptError {
 }
 
 impl std::error::Error for ScriptError {}
+
+/// What a host function throws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Thrown {
+    pub kind: Kind,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// Where a failure is to be placed, and what may be suggested.
+pub(super) struct Site<'a> {
+    pub bot: &'a str,
+    pub script: &'a str,
+    pub file: &'a str,
+    pub event: Option<&'a str>,
+    /// Functions of the script itself.
+    pub functions: &'a [String],
+    pub limits: &'a Limits,
+}
+
+impl Thrown {
+    /// A failure of the script's doing.
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// The same with a hint.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Thrown> for Box<EvalAltResult> {
+    fn from(thrown: Thrown) -> Self {
+        EvalAltResult::ErrorRuntime(Dynamic::from(thrown), Position::NONE).into()
+    }
+}
+
+impl fmt::Display for Thrown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Site<'_> {
+    /// A failure without a place of its own.
+    pub(super) fn plain(&self, kind: Kind, message: impl Into<String>) -> ScriptError {
+        ScriptError {
+            bot: self.bot.to_owned(),
+            script: self.script.to_owned(),
+            file: self.file.to_owned(),
+            line: 0,
+            column: 0,
+            kind,
+            message: message.into(),
+            chain: Vec::new(),
+            hint: None,
+            event: self.event.map(str::to_owned),
+        }
+    }
+
+    /// A failure of running.
+    pub(super) fn eval(&self, error: &EvalAltResult) -> ScriptError {
+        let mut chain = Vec::new();
+        let mut file = self.file.to_owned();
+        let mut error = error;
+        loop {
+            error = match error {
+                EvalAltResult::ErrorInFunctionCall(function, source, inner, position) => {
+                    let closure = function.starts_with("anon$");
+                    let function = if closure { "closure".to_owned() } else { function.clone() };
+                    // The runtime's own call of a handler has no place in the text.
+                    if let (Some(line), Some(column)) = (position.line(), position.position()) {
+                        chain.push(Frame { function, file: file.clone(), line, column });
+                    }
+                    if !source.is_empty() {
+                        file.clone_from(source);
+                    }
+                    inner
+                }
+                EvalAltResult::ErrorInModule(path, inner, _) => {
+                    file.clone_from(path);
+                    inner
+                }
+                _ => break,
+            };
+        }
+        chain.reverse();
+        let position = error.position();
+        let (kind, message, hint) = self.explain(error);
+        ScriptError {
+            file,
+            line: position.line().unwrap_or(0),
+            column: position.position().unwrap_or(0),
+            chain,
+            hint,
+            ..self.plain(kind, message)
+        }
+    }
+
+    /// A failure of compiling.
+    pub(super) fn parse(&self, error: &ParseError) -> ScriptError {
+        let ParseError(cause, position) = error;
+        let (message, hint) = explain_syntax(cause);
+        ScriptError {
+            line: position.line().unwrap_or(0),
+            column: position.position().unwrap_or(0),
+            hint,
+            ..self.plain(Kind::Compile, message)
+        }
+    }
+
+    fn explain(&self, error: &EvalAltResult) -> (Kind, String, Option<String>) {
+        use EvalAltResult as E;
+        match error {
+            E::ErrorRuntime(token, _) => match token.read_lock::<Thrown>() {
+                Some(thrown) => (thrown.kind, thrown.message.clone(), thrown.hint.clone()),
+                None if token.is_unit() => (Kind::Runtime, "the script threw an error".to_owned(), None),
+                None => (Kind::Runtime, token.to_string(), None),
+            },
+            E::ErrorTerminated(token, _) => self.explain_end(token.clone().try_cast::<Exceeded>()),
+            E::ErrorTooManyOperations(_) => self.explain_end(Some(Exceeded::Operations)),
+            E::ErrorDataTooLarge(what, _) => {
+                let what = what.to_lowercase();
+                (Kind::Size, format!("{what} too large"), Some(self.size_hint()))
+            }
+            E::ErrorStackOverflow(_) => {
+                let hint = "functions may call each other 32 levels deep".to_owned();
+                (Kind::Stack, "calls nest too deeply".to_owned(), Some(hint))
+            }
+            E::ErrorFunctionNotFound(signature, _) => self.explain_function(signature),
+            E::ErrorVariableNotFound(name, _) => {
+                let hint = "a `fn` sees a top-level `const NAME` as `global::NAME`, and no top-level `let`; a closure sees both";
+                (Kind::Runtime, format!("unknown variable `{name}`"), Some(hint.to_owned()))
+            }
+            E::ErrorModuleNotFound(name, _) => {
+                let hint = nearest(name, api::area_names()).map(|near| format!("did you mean `{near}::`?"));
+                (Kind::Import, format!("unknown module `{name}`"), hint)
+            }
+            E::ErrorDotExpr(text, _) => explain_property(text),
+            E::ErrorParsing(cause, _) => {
+                let (message, hint) = explain_syntax(cause);
+                (Kind::Compile, message, hint)
+            }
+            other => (Kind::Runtime, lower_first(&without_place(&other.to_string())), None),
+        }
+    }
+
+    fn explain_end(&self, exceeded: Option<Exceeded>) -> (Kind, String, Option<String>) {
+        let limits = self.limits;
+        match exceeded {
+            Some(Exceeded::Deadline) => {
+                let hint = "raise `limits.turn`, or do less in one turn".to_owned();
+                (Kind::Deadline, format!("the turn took longer than {} ms", limits.turn.as_millis()), Some(hint))
+            }
+            Some(Exceeded::Memory) => {
+                let hint = "raise `limits.memory`, or keep less at once".to_owned();
+                (Kind::Memory, format!("the turn took more than {} KiB of memory", limits.memory / 1024), Some(hint))
+            }
+            Some(Exceeded::Operations) => {
+                let hint = "raise `limits.operations`, or do less in one turn".to_owned();
+                (Kind::Operations, format!("the turn took more than {} operations", limits.operations), Some(hint))
+            }
+            None => (Kind::Runtime, "the script was ended".to_owned(), None),
+        }
+    }
+
+    fn size_hint(&self) -> String {
+        let Limits { string, array, map, .. } = self.limits;
+        format!("a string may have {string} bytes, an array {array} elements, a map {map} keys, nested ones included")
+    }
+
+    fn explain_function(&self, signature: &str) -> (Kind, String, Option<String>) {
+        let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ")"));
+        let arguments = friendly_types(arguments.trim_end_matches(')'));
+        let known = api::function_names().any(|known| known == name) || self.functions.iter().any(|f| f == name);
+        if known {
+            let hint = api::signatures(name).join("  |  ");
+            let hint = (!hint.is_empty()).then(|| format!("it is {hint}"));
+            return (Kind::Runtime, format!("`{name}` does not take ({arguments})"), hint);
+        }
+        let own = self.functions.iter().map(String::as_str);
+        let hint = nearest(name, api::function_names().chain(own)).map(|near| format!("did you mean `{near}`?"));
+        (Kind::Runtime, format!("unknown function `{name}` for ({arguments})"), hint)
+    }
+}
+
+/// The candidate that `word` was probably meant to be: at most a third of it differs.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (word.chars().count() / 3).max(1);
+    let ranked = candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    ranked.filter(|&(distance, _)| distance <= allowed).min().map(|(_, candidate)| candidate)
+}
+
+fn explain_property(text: &str) -> (Kind, String, Option<String>) {
+    // Rhai's words: Unknown property 'txt' - a getter is not registered for type 'Message'
+    let mut quoted = text.split('\'').skip(1).step_by(2);
+    match (text.starts_with("Unknown property"), quoted.next(), quoted.next()) {
+        (true, Some(property), Some(owner)) => {
+            let near = nearest(property, api::properties(owner)).map(|near| format!("did you mean `{near}`?"));
+            (Kind::Runtime, format!("a {owner} has no property `{property}`"), near)
+        }
+        _ => (Kind::Runtime, lower_first(text), None),
+    }
+}
+
+fn explain_syntax(cause: &ParseErrorType) -> (String, Option<String>) {
+    let hint = match cause {
+        ParseErrorType::VariableUndefined(name) => nearest(name, ["config"]).map(|near| format!("did you mean `{near}`?")),
+        ParseErrorType::ModuleUndefined(name) => {
+            nearest(name, api::area_names()).map(|near| format!("did you mean `{near}::`?"))
+        }
+        ParseErrorType::Reserved(word) => {
+            Some(format!("`{word}` means something to the language: use another name, such as `{word}_`"))
+        }
+        ParseErrorType::PropertyExpected => {
+            Some("some words cannot name a property; `thread`, for one, is `thread_id`".to_owned())
+        }
+        _ => None,
+    };
+    (lower_first(&cause.to_string()).replace('\'', "`"), hint)
+}
+
+/// Types as authors know them: rhai names all spellings that Rust has for a string.
+fn friendly_types(arguments: &str) -> String {
+    let names = arguments.split(", ").map(|name| match name {
+        "&str | ImmutableString | String" | "ImmutableString" => "string",
+        "i64" => "int",
+        "f64" => "float",
+        "()" => "nothing",
+        name => name,
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Rhai's words without the place that it puts behind them.
+fn without_place(text: &str) -> String {
+    text.rfind(" (line ").map_or(text, |at| &text[..at]).to_owned()
+}
+
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}

@@ -7,10 +7,22 @@
 //! In reading order: `loader` (text to AST), `declare` (what a script declared), `instance` (a loaded script and
 //! its turns), `bot` (the scripts of one bot), `pool` (threads, queues, commits).
 
+pub mod api;
+mod bot;
+mod budget;
+mod command;
 pub mod data;
+mod declare;
 pub mod error;
+mod host;
+mod instance;
 pub mod loader;
+pub mod memory;
 pub mod pool;
+mod span;
+mod stack;
+mod turn;
+mod values;
 
 use std::time::Duration;
 
@@ -108,6 +120,19 @@ pub struct Stanza {
     pub id: String,
     /// Its text, standing alone.
     pub xml: String,
+}
+
+/// One script of a bot as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScriptState {
+    /// Its name.
+    pub name: String,
+    /// Version that runs, or that should.
+    pub version: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Why it does not, or why it runs in an older version.
+    pub trouble: Option<ScriptError>,
 }
 
 /// What became of some events of one bot.

@@ -1,0 +1,242 @@
+//! `bot::`: who the bot is, sending, status, requests, contacts.
+
+use std::time::Duration;
+
+use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, Module};
+
+use crate::action::{Action, RequestKind};
+use crate::event::SubscriptionVerb;
+use crate::jid::{BareJid, Jid};
+use crate::script::api::events::subscription;
+use crate::script::api::message::send;
+use crate::script::api::xml::{self, XmlObject};
+use crate::script::api::{Area, Function, check_characters, getter, put};
+use crate::script::declare;
+use crate::script::error::{Kind, Thrown};
+use crate::script::host::set;
+use crate::script::memory;
+use crate::script::turn;
+use crate::script::values;
+use crate::stanza::{MessageKind, Show};
+
+pub(super) const AREA: Area = Area {
+    title: "The bot",
+    module: Some("bot"),
+    about: "Who the bot is, and what it can do of its own accord. Nothing is sent before the turn has ended well.",
+    objects: &[("contact", "Contact")],
+    functions: &[
+        Function {
+            signature: "bot::jid() -> string",
+            about: "The bot's address, without resource.",
+            example: r#"on("message", |m| m.reply(`I am ${bot::jid()}`));"#,
+        },
+        Function {
+            signature: "bot::name() -> string",
+            about: "The bot's name in bots.yaml.",
+            example: r#"on("message", |m| m.reply(bot::name()));"#,
+        },
+        Function {
+            signature: "bot::send(to: string, text) -> string",
+            about: "Sends a message of kind `chat`. Gives its id, which `bounce` and `receipt` carry.",
+            example: r#"on("message", |m| { bot::send("ann@example.org", `${m.nick} wrote`); });"#,
+        },
+        Function {
+            signature: "bot::send(to: string, text, opts: map) -> string",
+            about: "The same with `subject`, `lang`, `thread_id` or `kind` (`groupchat` for a room).",
+            example: r#"on("message", |m| { bot::send("team@rooms.example.org", "hello", #{ kind: "groupchat" }); });"#,
+        },
+        Function {
+            signature: "bot::status(show: string, text: string)",
+            about: "Tells everyone who may see it: `show` is `online`, `chat`, `away`, `xa` or `dnd`.",
+            example: r#"on("online", |o| bot::status("chat", "ask me"));"#,
+        },
+        Function {
+            signature: "bot::iq(kind: string, to: string, payload: string|Xml, f: |a|) -> string",
+            about: "Asks another program something, `kind` being `get` or `set`; `to` may be \"\" for the own server. `f` gets the answer within 30 s, unless the script is replaced before that.",
+            example: r#"on("message", |m| {
+    bot::iq("get", m.from, "<query xmlns='jabber:iq:version'/>", |a| m.reply(if a.ok { "yes" } else { a.error }));
+});"#,
+        },
+        Function {
+            signature: "bot::iq(kind: string, to: string, payload: string|Xml, name: string, data) -> string",
+            about: "The same; the answer comes as event `answer:NAME` with `data`, even after the script was replaced.",
+            example: r#"on("message", |m| bot::iq("get", m.from, "<ping xmlns='urn:xmpp:ping'/>", "pong", m.place));
+on("answer:pong", |a| bot::send(a.data, "you are there"));"#,
+        },
+        Function {
+            signature: "bot::contact(jid: string) -> Contact",
+            about: "Somebody's entry in the contact list, be there one or not.",
+            example: r#"on("message", |m| bot::contact(m.who).subscribe());"#,
+        },
+        Function {
+            signature: "contact.jid: string",
+            about: "The address.",
+            example: r#"on("message", |m| log::info(bot::contact(m.who).jid));"#,
+        },
+        Function {
+            signature: "contact.approve()",
+            about: "Lets them see the bot's presence, now or when they ask.",
+            example: r#"on("message", |m| bot::contact(m.who).approve());"#,
+        },
+        Function {
+            signature: "contact.deny()",
+            about: "Takes that away, or refuses a request.",
+            example: r#"on("message", |m| bot::contact(m.who).deny());"#,
+        },
+        Function {
+            signature: "contact.subscribe()",
+            about: "Asks to see their presence.",
+            example: r#"on("subscribe", |c| { c.approve(); bot::contact(c.from).subscribe(); });"#,
+        },
+        Function {
+            signature: "contact.unsubscribe()",
+            about: "No longer wants to see it.",
+            example: r#"on("unsubscribe", |c| bot::contact(c.from).unsubscribe());"#,
+        },
+        Function {
+            signature: "contact.save(name: string, groups: array)",
+            about: "Puts them into the contact list, or changes their entry.",
+            example: r#"on("message", |m| bot::contact(m.who).save(m.nick, ["friends"]));"#,
+        },
+        Function {
+            signature: "contact.remove()",
+            about: "Takes them off the contact list, which ends all subscriptions.",
+            example: r#"on("unsubscribed", |c| bot::contact(c.from).remove());"#,
+        },
+    ],
+    register,
+};
+
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A contact as scripts hold it.
+#[derive(Clone)]
+struct ContactObject(BareJid);
+
+type Checked<T> = Result<T, Box<EvalAltResult>>;
+
+fn register(module: &mut Module) {
+    put(module, "jid", || -> Checked<String> { turn::with(|turn| Ok(turn.bot.jid.as_str().to_owned())) });
+    put(module, "name", || -> Checked<String> { turn::with(|turn| Ok(turn.bot.name.clone())) });
+    put(module, "send", |to: &str, text: Dynamic| -> Checked<String> {
+        send(&address(to)?, MessageKind::Chat, None, &text, &Map::new())
+    });
+    put(module, "send", |to: &str, text: Dynamic, opts: Map| -> Checked<String> {
+        send(&address(to)?, MessageKind::Chat, None, &text, &opts)
+    });
+    put(module, "status", status);
+    put(module, "iq", |kind: &str, to: &str, payload: Dynamic, f: FnPtr| ask(kind, to, &payload, f));
+    put(module, "iq", |kind: &str, to: &str, payload: Dynamic, name: &str, data: Dynamic| {
+        ask_by_name(kind, to, &payload, name, &data)
+    });
+    put(module, "contact", |jid: &str| -> Checked<ContactObject> { Ok(ContactObject(address(jid)?.to_bare())) });
+    module.set_custom_type::<ContactObject>("Contact");
+    getter(module, "jid", |contact: &mut ContactObject| contact.0.as_str().to_owned());
+    let verbs = [
+        ("approve", SubscriptionVerb::Subscribed),
+        ("deny", SubscriptionVerb::Unsubscribed),
+        ("subscribe", SubscriptionVerb::Subscribe),
+        ("unsubscribe", SubscriptionVerb::Unsubscribe),
+    ];
+    for (name, verb) in verbs {
+        set(module, name, move |contact: &mut ContactObject| subscription(&contact.0, verb));
+    }
+    set(module, "save", |contact: &mut ContactObject, name: &str, groups: Array| save(&contact.0, name, &groups));
+    set(module, "remove", |contact: &mut ContactObject| -> Checked<()> {
+        turn::act(|turn| turn.push(128, || Action::RosterRemove { jid: contact.0.clone() }))
+    });
+}
+
+/// An address that a script wrote.
+fn address(text: &str) -> Result<Jid, Thrown> {
+    // It ends up in an action, which is freed by the account.
+    memory::uncounted(|| Jid::parse(text))
+        .map_err(|why| Thrown::new(Kind::Runtime, format!("`{text}` is no address: {why}")))
+}
+
+fn status(show: &str, text: &str) -> Checked<()> {
+    turn::act(|turn| {
+        let show = match show {
+            "" | "online" => None,
+            "away" => Some(Show::Away),
+            "chat" => Some(Show::Chat),
+            "dnd" => Some(Show::Dnd),
+            "xa" => Some(Show::Xa),
+            _ => {
+                let message = format!("`show` is `online`, `chat`, `away`, `xa` or `dnd`, not `{show}`");
+                return Err(Thrown::new(Kind::Runtime, message));
+            }
+        };
+        check_characters(text)?;
+        let status = || (!text.is_empty()).then(|| text.to_owned());
+        turn.push(text.len() + 128, || Action::Presence { show, status: status(), priority: 0 })
+    })
+}
+
+fn ask(kind: &str, to: &str, payload: &Dynamic, f: FnPtr) -> Checked<String> {
+    turn::act(|turn| {
+        declare::callback(&turn.arities, f.clone(), 1, "the function that gets the answer")?;
+        let id = turn.next_id();
+        let token = format!("{}/{id}", turn.script);
+        request(turn, kind, to, payload, &token)?;
+        memory::uncounted(|| turn.effects.requests.push((token.clone(), f)));
+        Ok(id)
+    })
+}
+
+fn ask_by_name(kind: &str, to: &str, payload: &Dynamic, name: &str, data: &Dynamic) -> Checked<String> {
+    turn::act(|turn| {
+        declare::check_event(&format!("answer:{name}"))?;
+        let data = values::to_json(data).map_err(|why| Thrown::new(Kind::Runtime, why))?;
+        let id = turn.next_id();
+        let token = serde_json::json!({ "script": &*turn.script, "name": name, "data": data, "id": id }).to_string();
+        request(turn, kind, to, payload, &token)?;
+        Ok(id)
+    })
+}
+
+fn request(turn: &mut turn::Turn, kind: &str, to: &str, payload: &Dynamic, token: &str) -> Result<(), Thrown> {
+    let kind = match kind {
+        "get" => RequestKind::Get,
+        "set" => RequestKind::Set,
+        _ => return Err(Thrown::new(Kind::Runtime, format!("`kind` is `get` or `set`, not `{kind}`"))),
+    };
+    let to = if to.is_empty() { None } else { Some(address(to)?) };
+    let (element, weight) = match payload.read_lock::<XmlObject>() {
+        Some(object) => (memory::uncounted(|| (*object.0).clone()), 1024),
+        None => match payload.as_immutable_string_ref() {
+            Ok(text) => (memory::uncounted(|| xml::parse(&text))?, 4 * text.len()),
+            Err(_) => {
+                let message = format!("the payload is XML text or an Xml, not a {}", values::kind(payload));
+                return Err(Thrown::new(Kind::Runtime, message));
+            }
+        },
+    };
+    turn.push(weight + token.len() + 256, || Action::Request {
+        token: token.to_owned(),
+        to,
+        kind,
+        payload: element,
+        timeout: ANSWER,
+    })
+}
+
+fn save(jid: &BareJid, name: &str, groups: &Array) -> Checked<()> {
+    turn::act(|turn| {
+        check_characters(name)?;
+        let mut weight = name.len() + 256;
+        for group in groups {
+            let text = group.as_immutable_string_ref().map_err(|_| {
+                Thrown::new(Kind::Runtime, format!("a group is a string, not a {}", values::kind(group)))
+            })?;
+            check_characters(&text)?;
+            weight += text.len() + 32;
+        }
+        turn.push(weight, || Action::RosterSet {
+            jid: jid.clone(),
+            name: (!name.is_empty()).then(|| name.to_owned()),
+            groups: groups.iter().map(ToString::to_string).collect(),
+        })
+    })
+}

@@ -1,0 +1,103 @@
+//! Declarations: `on`, `command`, `every`, `option`.
+
+use rhai::{Dynamic, EvalAltResult, FnPtr, Map, Module, NativeCallContext};
+
+use crate::script::api::{self, Area, Function};
+use crate::script::host::set;
+use crate::script::turn;
+
+pub(super) const AREA: Area = Area {
+    title: "Declarations",
+    module: None,
+    about: "They stand at the top level of a script and say what it reacts to. A reload replaces them as a whole.",
+    objects: &[],
+    functions: &[
+        Function {
+            signature: "on(event: string, f: |e|)",
+            about: "Calls `f` with every event of that name. The events are listed above.",
+            example: r#"on("message", |m| m.reply(`you said: ${m.text}`));"#,
+        },
+        Function {
+            signature: "on(event: string, opts: map, f: |e|)",
+            about: "The same with options: `priority` (an int; higher runs earlier), and `delayed`, `carbons`, `own`, which also let in history, copies from other devices, and the bot's own messages.",
+            example: r#"on("message", #{ priority: 10 }, |m| {
+    if m.text == "quiet" { m.stop(); }
+});"#,
+        },
+        Function {
+            signature: "command(spec: string, help: string, f: |m, a|)",
+            about: "A command, typed as `!name`. `spec` is the name and its arguments: `<a:type>` must be given, `[b:type=default]` may be left out. Types: `word int float bool jid room user span when choice(a|b) rest`. Usage and `!help` are answered by the runtime.",
+            example: r#"command("roll <sides:int> [times:int=1]", "Roll dice", |m, a| {
+    m.reply(`${a.times} x ${a.sides}`);
+});"#,
+        },
+        Function {
+            signature: "command(spec: string, opts: map, f: |m, a|)",
+            about: "The same with options: `help`, `alias` (other names), `allow` (`[\"admin\"]` or addresses), `where` (`\"any\"`, `\"direct\"` or `\"room\"`), `hidden`.",
+            example: r#"command("stop", #{ help: "Stop it", allow: ["admin"], alias: ["halt"] }, |m, a| m.reply("stopped"));"#,
+        },
+        Function {
+            signature: "every(span: string|int, f: ||)",
+            about: "Calls `f` again and again, the first time one span after loading. At least a second.",
+            example: r#"every("15m", || log::info("a quarter of an hour"));"#,
+        },
+        Function {
+            signature: "option(name: string, default, help: string)",
+            about: "A setting of the script: gives the value under `config` of bots.yaml where there is one, else `default`, whose type it must have. Also `config.name` anywhere.",
+            example: r#"const MAX = option("max_len", 400, "longest text that is echoed");
+on("message", |m| if m.text.len() <= MAX { m.reply(m.text); });"#,
+        },
+        Function {
+            signature: "option(name: string, default)",
+            about: "The same without a help text.",
+            example: r#"const GREETING = option("greeting", "hello");
+on("message", |m| m.reply(GREETING));"#,
+        },
+    ],
+    register,
+};
+
+type Checked<T> = Result<T, Box<EvalAltResult>>;
+
+fn register(module: &mut Module) {
+    set(module, "on", |context: NativeCallContext, event: &str, f: FnPtr| on(&context, event, &Map::new(), f));
+    set(module, "on", |context: NativeCallContext, event: &str, opts: Map, f: FnPtr| on(&context, event, &opts, f));
+    set(module, "command", |context: NativeCallContext, spec: &str, help: &str, f: FnPtr| {
+        let opts = Map::from([("help".into(), help.into())]);
+        command(&context, spec, &opts, f)
+    });
+    set(module, "command", |context: NativeCallContext, spec: &str, opts: Map, f: FnPtr| {
+        command(&context, spec, &opts, f)
+    });
+    set(module, "every", |context: NativeCallContext, span: Dynamic, f: FnPtr| -> Checked<()> {
+        turn::declare(|_, declared| declared.every(api::span(&span)?, f, line(&context)))
+    });
+    set(module, "option", |context: NativeCallContext, name: &str, default: Dynamic| {
+        option(&context, name, &default, "")
+    });
+    set(module, "option", |context: NativeCallContext, name: &str, default: Dynamic, help: &str| {
+        option(&context, name, &default, help)
+    });
+}
+
+fn on(context: &NativeCallContext, event: &str, opts: &Map, f: FnPtr) -> Checked<()> {
+    turn::declare(|_, declared| declared.on(event, opts, f, line(context)))
+}
+
+fn command(context: &NativeCallContext, spec: &str, opts: &Map, f: FnPtr) -> Checked<()> {
+    turn::declare(|_, declared| declared.command(spec, opts, f, line(context)))
+}
+
+fn option(context: &NativeCallContext, name: &str, default: &Dynamic, help: &str) -> Checked<Dynamic> {
+    turn::declare(|turn, declared| {
+        let config = turn.config.clone();
+        let config = config.read_lock::<crate::script::instance::Config>();
+        let empty = serde_json::Value::Null;
+        let config = config.as_ref().map_or(&empty, |config| &*config.0);
+        declared.option(name, default, help, line(context), config)
+    })
+}
+
+fn line(context: &NativeCallContext) -> usize {
+    context.call_position().line().unwrap_or(0)
+}

@@ -1,0 +1,173 @@
+//! The message that a handler or command is given.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, EvalAltResult, Map, Module};
+
+use crate::action::{Action, OutgoingMessage};
+use crate::event::{ChatState, Class, Message};
+use crate::jid::Jid;
+use crate::script::api::time::Time;
+use crate::script::api::{Area, Function, check_characters, getter, optional, words};
+use crate::script::declare::{known_keys, text};
+use crate::script::error::{Kind, Thrown};
+use crate::script::host::set;
+use crate::script::turn;
+use crate::stanza::MessageKind;
+
+pub(super) const AREA: Area = Area {
+    title: "Messages",
+    module: None,
+    about: "`m` is what handlers of `message`, `room`, `mention`, `pm` and `headline` get, and commands.",
+    objects: &[("m", "Message")],
+    functions: &[
+        property("m.id: string", "The id its sender gave it, or nothing.", r#"on("message", |m| log::info(`id ${m.id}`));"#),
+        property("m.from: string", "The sender's address; in a room, that of the occupant.", r#"on("message", |m| m.reply(`hello ${m.from}`));"#),
+        property("m.resource: string", "The sender's resource, or nothing.", r#"on("message", |m| log::info(`from device ${m.resource}`));"#),
+        property("m.place: string", "Where an answer goes: the room, the occupant, or the sender.", r#"on("message", |m| bot::send(m.place, "noted"));"#),
+        property("m.room: string", "The room, or nothing.", r#"on("message", |m| if m.room == () { m.reply("just us"); });"#),
+        property("m.nick: string", "What to call the sender.", r#"on("message", |m| m.reply(`hello ${m.nick}`));"#),
+        property("m.who: string", "The strongest identity known of the sender: the key for what belongs to a person.", r#"on("message", |m| { store::incr("count/" + m.who); });"#),
+        property("m.text: string", "The text.", r#"on("message", |m| m.reply(m.text.to_upper()));"#),
+        property("m.raw_text: string", "The text as it was written, before a mention of the bot is taken off.", r#"on("message", |m| log::debug(m.raw_text));"#),
+        property("m.subject: string", "The subject, or nothing.", r#"on("message", |m| if m.subject != () { m.reply(`about ${m.subject}`); });"#),
+        property("m.lang: string", "The language of the text, or nothing.", r#"on("message", |m| log::debug(`in ${m.lang}`));"#),
+        property("m.kind: string", "`chat`, `normal`, `groupchat` or `headline`.", r#"on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#),
+        property("m.delayed: bool", "Whether it is older than now: kept for the bot while it was away, or history.", r#"on("message", |m| if m.delayed { m.reply("sorry, I was away"); });"#),
+        property("m.stamp: time", "When it was sent; now where nothing is known.", r#"on("message", |m| m.reply(`sent ${time::show(m.stamp)}`));"#),
+        property("m.thread_id: string", "The thread it belongs to, or nothing. Replies carry it on.", r#"on("message", |m| log::debug(`thread ${m.thread_id}`));"#),
+        property("m.is_bot: bool", "Whether the sender is a bot of this process.", r#"on("message", |m| if !m.is_bot { m.reply("hello, human"); });"#),
+        property("m.encrypted: bool", "Whether the real text is encrypted, so that `text` is only a stand-in (XEP-0380).", r#"on("message", |m| if m.encrypted { m.reply("I cannot read this"); });"#),
+        property("m.reply(text) -> string", "Answers where the message came from, in its thread. Gives the id of the answer.", r#"on("message", |m| { m.reply("hello"); });"#),
+        property("m.reply(text, opts: map) -> string", "The same with `subject`, `lang`, `thread_id` or `kind`.", r#"on("message", |m| { m.reply("hei", #{ lang: "no", subject: "greeting" }); });"#),
+        property("m.typing()", "Shows that an answer is being written.", r#"on("message", |m| { m.typing(); m.reply("hm"); });"#),
+        property("m.stop()", "No further handler gets this message.", r#"on("message", |m| m.stop());"#),
+    ],
+    register,
+};
+
+const fn property(signature: &'static str, about: &'static str, example: &'static str) -> Function {
+    Function { signature, about, example }
+}
+
+/// A message as scripts hold it: read only, and cheap to copy.
+#[derive(Clone)]
+pub(in crate::script) struct MessageObject(pub Arc<Given>);
+
+/// A message and what the runtime knows about it.
+pub(in crate::script) struct Given {
+    pub message: Message,
+    pub is_bot: bool,
+}
+
+type Checked<T> = Result<T, Box<EvalAltResult>>;
+
+fn register(module: &mut Module) {
+    module.set_custom_type::<MessageObject>("Message");
+    getter(module, "id", |m: &mut MessageObject| optional(m.0.message.id.as_deref()));
+    getter(module, "from", |m: &mut MessageObject| m.0.message.from.as_str().to_owned());
+    getter(module, "resource", |m: &mut MessageObject| optional(m.0.message.from.resource()));
+    getter(module, "place", |m: &mut MessageObject| m.0.message.place.as_str().to_owned());
+    getter(module, "room", |m: &mut MessageObject| optional(m.0.message.room.as_ref().map(|room| room.as_str())));
+    getter(module, "nick", |m: &mut MessageObject| m.0.message.nick.clone());
+    getter(module, "who", |m: &mut MessageObject| m.0.message.who.clone());
+    getter(module, "text", |m: &mut MessageObject| m.0.message.text.clone());
+    getter(module, "raw_text", |m: &mut MessageObject| m.0.message.text.clone());
+    getter(module, "subject", |m: &mut MessageObject| optional(m.0.message.subject.as_deref()));
+    getter(module, "lang", |m: &mut MessageObject| optional(m.0.message.lang.as_deref()));
+    getter(module, "kind", |m: &mut MessageObject| kind_name(m.0.message.kind));
+    getter(module, "delayed", |m: &mut MessageObject| {
+        matches!(m.0.message.class, Class::Archive | Class::Delayed | Class::History)
+    });
+    getter(module, "stamp", |m: &mut MessageObject| -> Checked<Time> {
+        turn::with(|turn| Ok(Time(m.0.message.stamp.unwrap_or(turn.moment.wall))))
+    });
+    getter(module, "thread_id", |m: &mut MessageObject| optional(m.0.message.thread.as_deref()));
+    getter(module, "is_bot", |m: &mut MessageObject| m.0.is_bot);
+    getter(module, "encrypted", |m: &mut MessageObject| {
+        m.0.message.payloads.iter().any(|payload| payload.is("encryption", ENCRYPTION))
+    });
+    set(module, "reply", |m: &mut MessageObject, text: Dynamic| reply(&m.0.message, &text, &Map::new()));
+    set(module, "reply", |m: &mut MessageObject, text: Dynamic, opts: Map| reply(&m.0.message, &text, &opts));
+    set(module, "typing", |m: &mut MessageObject| -> Checked<()> {
+        let to = m.0.message.place.clone();
+        turn::act(|turn| turn.push(128, || Action::ChatState { to, state: ChatState::Composing }))
+    });
+    set(module, "stop", |_: &mut MessageObject| -> Checked<()> {
+        turn::act(|turn| {
+            turn.stopped = true;
+            Ok(())
+        })
+    });
+}
+
+/// XEP-0380.
+const ENCRYPTION: &str = "urn:xmpp:eme:0";
+
+fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<String> {
+    let kind = match message.kind {
+        MessageKind::Groupchat => MessageKind::Groupchat,
+        MessageKind::Normal => MessageKind::Normal,
+        MessageKind::Chat | MessageKind::Headline => MessageKind::Chat,
+    };
+    send(&message.place, kind, message.thread.as_deref(), text, opts)
+}
+
+/// Answers a message in the runtime's own words.
+pub(in crate::script) fn answer(message: &Message, text: &str) -> Checked<()> {
+    reply(message, &text.into(), &Map::new()).map(drop)
+}
+
+/// Queues a message and gives its id.
+pub(super) fn send(to: &Jid, kind: MessageKind, thread: Option<&str>, said: &Dynamic, opts: &Map) -> Checked<String> {
+    turn::act(|turn| {
+        known_keys("reply", opts, &["kind", "lang", "subject", "thread_id"])?;
+        let said = words(said)?;
+        let (subject, lang) = (text(opts, "subject")?, text(opts, "lang")?);
+        let thread = text(opts, "thread_id")?.or_else(|| thread.map(str::to_owned));
+        for text in [&subject, &lang, &thread].into_iter().flatten() {
+            check_characters(text)?;
+        }
+        let kind = match text(opts, "kind")? {
+            Some(name) => kind_of(&name)?,
+            None => kind,
+        };
+        let id = turn.next_id();
+        let weight = said.len() + 256;
+        turn.push(weight, || {
+            Action::Message(OutgoingMessage {
+                to: to.clone(),
+                kind,
+                id: id.clone(),
+                text: said.clone(),
+                subject: subject.clone(),
+                lang: lang.clone(),
+                thread: thread.clone(),
+                payloads: Vec::new(),
+            })
+        })?;
+        Ok(id)
+    })
+}
+
+fn kind_name(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Chat => "chat",
+        MessageKind::Groupchat => "groupchat",
+        MessageKind::Headline => "headline",
+        MessageKind::Normal => "normal",
+    }
+}
+
+fn kind_of(name: &str) -> Result<MessageKind, Thrown> {
+    Ok(match name {
+        "chat" => MessageKind::Chat,
+        "groupchat" => MessageKind::Groupchat,
+        "headline" => MessageKind::Headline,
+        "normal" => MessageKind::Normal,
+        _ => {
+            let message = format!("`kind` is `chat`, `normal`, `groupchat` or `headline`, not `{name}`");
+            return Err(Thrown::new(Kind::Runtime, message));
+        }
+    })
+}

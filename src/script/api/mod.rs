@@ -1,0 +1,221 @@
+//! The functions scripts call: one file per area, one line each in [`AREAS`].
+//!
+//! A host function only reads its arguments and the turn, and queues effects; it never blocks.
+
+pub mod bot;
+pub mod declare;
+pub mod events;
+pub mod log;
+pub mod message;
+pub mod rand;
+pub mod store;
+pub mod text;
+pub mod time;
+pub mod timer;
+pub mod xml;
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use rhai::{Dynamic, FuncRegistration, Module, Shared, Variant};
+
+use crate::script::declare::EVENTS;
+use crate::script::error::{Kind, Thrown};
+
+/// One area of functions.
+pub struct Area {
+    /// Its heading.
+    pub title: &'static str,
+    /// `Some("store")` for functions called `store::…`; `None` for those without a module's name, and for objects.
+    pub module: Option<&'static str>,
+    /// What it is for.
+    pub about: &'static str,
+    /// What objects are called in signatures, and by the language: `("m", "Message")`.
+    pub objects: &'static [(&'static str, &'static str)],
+    /// Its functions and properties.
+    pub functions: &'static [Function],
+    /// Puts them into a module.
+    pub(super) register: fn(&mut Module),
+}
+
+/// One function or property.
+pub struct Function {
+    /// How it is called, with types.
+    pub signature: &'static str,
+    /// What it does, in a sentence or two.
+    pub about: &'static str,
+    /// A whole script that uses it; a test runs it.
+    pub example: &'static str,
+}
+
+/// All areas, in the order of the reference.
+pub const AREAS: &[Area] = &[
+    declare::AREA,
+    message::AREA,
+    events::AREA,
+    bot::AREA,
+    store::AREA,
+    timer::AREA,
+    time::AREA,
+    text::AREA,
+    rand::AREA,
+    xml::AREA,
+    log::AREA,
+];
+
+/// An area as engines take it.
+pub(super) struct Registered {
+    pub name: Option<&'static str>,
+    pub module: Shared<Module>,
+}
+
+/// The areas as modules that all engines share.
+pub(super) fn modules() -> &'static [Registered] {
+    static MODULES: OnceLock<Vec<Registered>> = OnceLock::new();
+    MODULES.get_or_init(|| {
+        let build = |area: &Area| {
+            let mut module = Module::new();
+            (area.register)(&mut module);
+            module.build_index();
+            Registered { name: area.module, module: module.into() }
+        };
+        AREAS.iter().map(build).collect()
+    })
+}
+
+impl Function {
+    /// The bare name: `get` of `store::get(key)`, `text` of `m.text`.
+    pub fn name(&self) -> &'static str {
+        let end = self.signature.find(['(', ' ', ':']).unwrap_or(self.signature.len());
+        let path = match self.signature.find("::") {
+            Some(at) => &self.signature[at + 2..],
+            None => self.signature,
+        };
+        let path = if path.len() == self.signature.len() { &path[..end] } else { path };
+        let path = &path[..path.find(['(', ' ', ':']).unwrap_or(path.len())];
+        path.rsplit_once('.').map_or(path, |(_, name)| name)
+    }
+
+    fn is_property(&self) -> bool {
+        !self.signature.contains('(')
+    }
+
+    fn owner(&self) -> Option<&'static str> {
+        let (owner, _) = self.signature.split_once('.')?;
+        (!owner.contains([':', '('])).then_some(owner)
+    }
+}
+
+/// Names of modules such as `store`.
+pub(super) fn area_names() -> impl Iterator<Item = &'static str> {
+    AREAS.iter().filter_map(|area| area.module)
+}
+
+/// Names of all functions, without module.
+pub(super) fn function_names() -> impl Iterator<Item = &'static str> {
+    AREAS.iter().flat_map(|area| area.functions).filter(|function| !function.is_property()).map(Function::name)
+}
+
+/// Signatures of the functions of that name.
+pub(super) fn signatures(name: &str) -> Vec<&'static str> {
+    let all = AREAS.iter().flat_map(|area| area.functions);
+    all.filter(|f| !f.is_property() && f.name() == name).map(|f| f.signature).collect()
+}
+
+/// Properties of objects whose type goes by that name.
+pub(super) fn properties(owner: &str) -> impl Iterator<Item = &'static str> {
+    let objects = AREAS.iter().flat_map(|area| area.objects);
+    let short: Vec<&str> = objects.filter(|(_, name)| *name == owner).map(|(short, _)| *short).collect();
+    let all = AREAS.iter().flat_map(|area| area.functions).filter(|function| function.is_property());
+    all.filter(move |f| f.owner().is_some_and(|owner| short.contains(&owner))).map(Function::name)
+}
+
+/// The reference of all events and functions, in Markdown.
+pub fn reference_markdown() -> String {
+    let mut page = String::from(
+        "# Script functions\n\nThis page is generated from the tables in `src/script/api`; every example is run by a test.\n\n## Events\n\n| event | happens when |\n|---|---|\n",
+    );
+    for (event, about) in EVENTS {
+        // Writing into a string cannot fail.
+        let _ = writeln!(page, "| `{event}` | {about} |");
+    }
+    for area in AREAS {
+        let _ = writeln!(page, "\n## {}\n\n{}", area.title, area.about);
+        for Function { signature, about, example } in area.functions {
+            let _ = writeln!(page, "\n### `{signature}`\n\n{about}\n\n```rhai\n{}\n```", example.trim());
+        }
+    }
+    page
+}
+
+/// Registers `area::name`.
+pub(super) fn put<A: 'static, const N: usize, const X: bool, R, const F: bool, Function>(
+    module: &mut Module,
+    name: &str,
+    function: Function,
+) where
+    R: Variant + Clone,
+    Function: rhai::RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+{
+    FuncRegistration::new(name).with_volatility(true).set_into_module(module, function);
+}
+
+/// Registers a property of an object.
+pub(super) fn getter<A: 'static, const N: usize, const X: bool, R, const F: bool, Function>(
+    module: &mut Module,
+    name: &str,
+    function: Function,
+) where
+    R: Variant + Clone,
+    Function: rhai::RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+{
+    FuncRegistration::new_getter(name).set_into_module(module, function);
+}
+
+/// The text, or nothing.
+pub(super) fn optional(text: Option<&str>) -> Dynamic {
+    text.map_or(Dynamic::UNIT, Dynamic::from)
+}
+
+/// What a script wants to be said: any value, as people read it.
+///
+/// # Errors
+/// Where it is empty or holds a character that XML cannot carry.
+pub(super) fn words(value: &Dynamic) -> Result<String, Thrown> {
+    let text = match value.as_immutable_string_ref() {
+        Ok(text) => text.to_string(),
+        Err(_) => match value.read_lock::<time::Time>() {
+            Some(time) => time.to_string(),
+            None => value.to_string(),
+        },
+    };
+    if text.is_empty() {
+        return Err(Thrown::new(Kind::Runtime, "there is no text to send"));
+    }
+    check_characters(&text)?;
+    Ok(text)
+}
+
+/// Refuses what XML 1.0 §2.2 does not allow.
+pub(super) fn check_characters(text: &str) -> Result<(), Thrown> {
+    let forbidden = |c: &char| (*c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    match text.chars().find(forbidden) {
+        Some(c) => {
+            let message = format!("the text holds U+{:04X}, which XML cannot carry", u32::from(c));
+            Err(Thrown::new(Kind::Runtime, message).hint("`text::strip(t)` takes such characters out"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A span: text such as `15m`, or seconds.
+pub(super) fn span(value: &Dynamic) -> Result<std::time::Duration, Thrown> {
+    let read = if let Ok(text) = value.as_immutable_string_ref() {
+        crate::script::span::parse_span(&text)
+    } else if let Ok(seconds) = value.as_int() {
+        u64::try_from(seconds).ok().filter(|s| *s <= 3650 * 86_400).map(std::time::Duration::from_secs)
+    } else {
+        value.as_float().ok().filter(|s| (0.0..=3650.0 * 86_400.0).contains(s)).map(std::time::Duration::from_secs_f64)
+    };
+    read.ok_or_else(|| Thrown::new(Kind::Runtime, format!("`{value}` is no span")).hint("write \"90s\", \"15m\" or \"1h30m\""))
+}

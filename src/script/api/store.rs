@@ -1,0 +1,157 @@
+//! `store::`: values that survive restarts, one set per script and bot.
+
+use jiff::Timestamp;
+use rhai::{Array, Dynamic, EvalAltResult, Module};
+use serde_json::Value;
+
+use crate::script::api::{self, Area, Function, put};
+use crate::script::error::{Kind, Thrown};
+use crate::script::turn::{self, Turn};
+use crate::script::values;
+
+pub(super) const AREA: Area = Area {
+    title: "Stored values",
+    module: Some("store"),
+    about: "Values of this script of this bot, kept on disk. A turn sees its own writes; they are committed when it has ended well, together with what it sends.",
+    objects: &[],
+    functions: &[
+        Function {
+            signature: "store::get(key: string)",
+            about: "The value, or nothing.",
+            example: r#"on("message", |m| m.reply(store::get("motto") ?? "no motto yet"));"#,
+        },
+        Function {
+            signature: "store::get(key: string, default)",
+            about: "The value, or `default`.",
+            example: r#"on("message", |m| m.reply(store::get("visits", 0)));"#,
+        },
+        Function {
+            signature: "store::set(key: string, value)",
+            about: "Sets it: text, numbers, truth values, arrays, maps, times; no functions.",
+            example: r#"on("message", |m| store::set("last/" + m.who, #{ text: m.text, at: time::now() }));"#,
+        },
+        Function {
+            signature: "store::set(key: string, value, ttl: string|int)",
+            about: "Sets it for a while.",
+            example: r#"on("message", |m| store::set("busy/" + m.who, true, "10m"));"#,
+        },
+        Function {
+            signature: "store::del(key: string) -> bool",
+            about: "Removes it; says whether it was there.",
+            example: r#"on("message", |m| if store::del("last/" + m.who) { m.reply("forgotten"); });"#,
+        },
+        Function {
+            signature: "store::keys(prefix: string) -> array",
+            about: "Up to 1,000 keys that begin so, in order.",
+            example: r#"on("message", |m| for key in store::keys("faq/") { log::info(key); });"#,
+        },
+        Function {
+            signature: "store::incr(key: string) -> int",
+            about: "Adds one and gives the sum.",
+            example: r#"on("message", |m| m.reply(`message ${store::incr("count")}`));"#,
+        },
+        Function {
+            signature: "store::incr(key: string, n: int) -> int",
+            about: "Adds `n`.",
+            example: r#"on("message", |m| { store::incr("bytes", m.text.bytes); });"#,
+        },
+        Function {
+            signature: "store::incr(key: string, n: int, ttl: string|int) -> int",
+            about: "The same; the count starts anew one `ttl` after it began.",
+            example: r#"on("message", |m| if store::incr("today/" + m.who, 1, "1d") > 100 { m.reply("enough for today"); });"#,
+        },
+        Function {
+            signature: "store::once(key: string) -> bool",
+            about: "True the first time, and never again.",
+            example: r#"on("message", |m| if store::once("met/" + m.who) { m.reply("nice to meet you"); });"#,
+        },
+        Function {
+            signature: "store::once(key: string, ttl: string|int) -> bool",
+            about: "True at most once per `ttl`.",
+            example: r#"on("message", |m| if store::once("greeted/" + m.who, "12h") { m.reply("hello"); });"#,
+        },
+    ],
+    register,
+};
+
+/// Most keys one call gives.
+const KEYS: usize = 1_000;
+
+type Checked<T> = Result<T, Box<EvalAltResult>>;
+
+fn register(module: &mut Module) {
+    put(module, "get", |key: &str| -> Checked<Dynamic> { turn::act(|turn| get(turn, key)) });
+    put(module, "get", |key: &str, default: Dynamic| -> Checked<Dynamic> {
+        turn::act(|turn| get(turn, key).map(|value| if value.is_unit() { default } else { value }))
+    });
+    put(module, "set", |key: &str, value: Dynamic| -> Checked<()> {
+        turn::act(|turn| turn.put(key, Some(json(&value)?), None))
+    });
+    put(module, "set", |key: &str, value: Dynamic, ttl: Dynamic| -> Checked<()> {
+        turn::act(|turn| {
+            let expires = Some(expiry(turn, &ttl)?);
+            turn.put(key, Some(json(&value)?), expires)
+        })
+    });
+    put(module, "del", |key: &str| -> Checked<bool> {
+        turn::act(|turn| {
+            let was_there = turn.entry(key)?.is_some();
+            if was_there {
+                turn.put(key, None, None)?;
+            }
+            Ok(was_there)
+        })
+    });
+    put(module, "keys", |prefix: &str| -> Checked<Array> {
+        turn::act(|turn| Ok(turn.keys(prefix, KEYS)?.into_iter().map(Dynamic::from).collect()))
+    });
+    put(module, "incr", |key: &str| -> Checked<i64> { turn::act(|turn| incr(turn, key, 1, None)) });
+    put(module, "incr", |key: &str, n: i64| -> Checked<i64> { turn::act(|turn| incr(turn, key, n, None)) });
+    put(module, "incr", |key: &str, n: i64, ttl: Dynamic| -> Checked<i64> {
+        turn::act(|turn| {
+            let expires = expiry(turn, &ttl)?;
+            incr(turn, key, n, Some(expires))
+        })
+    });
+    put(module, "once", |key: &str| -> Checked<bool> { turn::act(|turn| once(turn, key, None)) });
+    put(module, "once", |key: &str, ttl: Dynamic| -> Checked<bool> {
+        turn::act(|turn| {
+            let expires = expiry(turn, &ttl)?;
+            once(turn, key, Some(expires))
+        })
+    });
+}
+
+fn get(turn: &Turn, key: &str) -> Result<Dynamic, Thrown> {
+    Ok(turn.entry(key)?.map_or(Dynamic::UNIT, |(value, _)| values::from_json(&value)))
+}
+
+fn incr(turn: &mut Turn, key: &str, n: i64, expires: Option<Timestamp>) -> Result<i64, Thrown> {
+    let (count, expires) = match turn.entry(key)? {
+        Some((value, began)) => match value.as_i64() {
+            Some(count) => (count, began),
+            None => return Err(Thrown::new(Kind::Runtime, format!("the value under `{key}` is no int"))),
+        },
+        None => (0, expires),
+    };
+    let sum = count.checked_add(n).ok_or_else(|| Thrown::new(Kind::Runtime, format!("`{key}` is too large to add to")))?;
+    turn.put(key, Some(Value::from(sum)), expires)?;
+    Ok(sum)
+}
+
+fn once(turn: &mut Turn, key: &str, expires: Option<Timestamp>) -> Result<bool, Thrown> {
+    if turn.entry(key)?.is_some() {
+        return Ok(false);
+    }
+    turn.put(key, Some(Value::Bool(true)), expires)?;
+    Ok(true)
+}
+
+fn expiry(turn: &Turn, ttl: &Dynamic) -> Result<Timestamp, Thrown> {
+    let span = api::span(ttl)?;
+    turn.moment.wall.checked_add(span).map_err(|_| Thrown::new(Kind::Runtime, "that is too far in the future"))
+}
+
+fn json(value: &Dynamic) -> Result<Value, Thrown> {
+    values::to_json(value).map_err(|why| Thrown::new(Kind::Runtime, why))
+}

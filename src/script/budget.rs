@@ -1,0 +1,178 @@
+//! What one turn may still use: time, operations, memory. Rhai asks before every operation.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crate::script::Limits;
+use crate::script::memory;
+
+/// Which part of the budget is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exceeded {
+    /// The wall-clock time.
+    Deadline,
+    /// The memory.
+    Memory,
+    /// The operations.
+    Operations,
+}
+
+/// The budget of the turn that runs on this thread. Dropping it ends the budget.
+pub(super) struct Running {
+    started: Instant,
+    before: isize,
+}
+
+#[derive(Clone, Copy)]
+struct Budget {
+    /// Tick at which time is over.
+    deadline: u64,
+    /// Value of [`memory::held`] that may not be passed.
+    ceiling: isize,
+    operations: u64,
+}
+
+const UNLIMITED: Budget = Budget { deadline: u64::MAX, ceiling: isize::MAX, operations: u64::MAX };
+
+thread_local! {
+    static LEFT: Cell<Budget> = const { Cell::new(UNLIMITED) };
+}
+
+/// Milliseconds since [`epoch`], kept by one thread: reading a clock at every operation costs a third.
+static TICK: AtomicU64 = AtomicU64::new(0);
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+static PARKED: AtomicBool = AtomicBool::new(false);
+
+impl Running {
+    /// Starts the budget of a turn that may allocate `memory` bytes.
+    pub(super) fn start(limits: &Limits, memory: usize) -> Self {
+        let ticker = ticker();
+        BUSY.fetch_add(1, Ordering::SeqCst);
+        if PARKED.load(Ordering::SeqCst) {
+            ticker.unpark();
+        }
+        let started = Instant::now();
+        let now = started.duration_since(epoch()).as_millis() as u64;
+        let before = memory::held();
+        LEFT.set(Budget {
+            deadline: now.saturating_add(limits.turn.as_millis() as u64).saturating_add(1),
+            ceiling: before.saturating_add_unsigned(memory),
+            operations: limits.operations,
+        });
+        Self { started, before }
+    }
+
+    /// How long the turn has run.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// By how much the thread's memory has grown since the start.
+    pub(super) fn growth(&self) -> isize {
+        memory::held() - self.before
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        LEFT.set(UNLIMITED);
+        BUSY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Counts one operation and says whether the turn must end.
+pub(super) fn spend() -> Option<Exceeded> {
+    LEFT.with(|cell| {
+        let mut left = cell.get();
+        left.operations = match left.operations.checked_sub(1) {
+            Some(operations) => operations,
+            None => return Some(Exceeded::Operations),
+        };
+        cell.set(left);
+        if memory::held() > left.ceiling {
+            Some(Exceeded::Memory)
+        } else if TICK.load(Ordering::Relaxed) >= left.deadline {
+            Some(Exceeded::Deadline)
+        } else {
+            None
+        }
+    })
+}
+
+/// Bytes the turn may still allocate: host functions ask before they build something large.
+pub(super) fn memory_left() -> usize {
+    LEFT.with(|cell| usize::try_from(cell.get().ceiling.saturating_sub(memory::held())).unwrap_or(0))
+}
+
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
+/// The thread that counts milliseconds while a turn runs, and sleeps when none has for a while.
+fn ticker() -> &'static Thread {
+    static TICKER: OnceLock<Thread> = OnceLock::new();
+    TICKER.get_or_init(|| {
+        let epoch = epoch();
+        let thread = std::thread::Builder::new().name("script-tick".to_owned()).spawn(move || tick(epoch));
+        // Without a second thread no script could be stopped, so running on is no choice.
+        thread.expect("the system gives no thread for the script clock").thread().clone()
+    })
+}
+
+fn tick(epoch: Instant) {
+    let mut idle = 0;
+    loop {
+        idle = if BUSY.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
+        if idle > 100 {
+            PARKED.store(true, Ordering::SeqCst);
+            if BUSY.load(Ordering::SeqCst) == 0 {
+                std::thread::park();
+            }
+            PARKED.store(false, Ordering::SeqCst);
+            idle = 0;
+        }
+        TICK.store(epoch.elapsed().as_millis() as u64, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_runs_out_within_a_few_ticks() {
+        let limits = Limits { turn: Duration::from_millis(20), operations: u64::MAX, ..Limits::DEFAULT };
+        let running = Running::start(&limits, usize::MAX >> 2);
+        let exceeded = loop {
+            if let Some(exceeded) = spend() {
+                break exceeded;
+            }
+        };
+        assert_eq!(exceeded, Exceeded::Deadline);
+        assert!(running.elapsed() >= Duration::from_millis(20));
+        assert!(running.elapsed() < Duration::from_millis(500), "{:?}", running.elapsed());
+    }
+
+    #[test]
+    fn operations_and_memory_run_out() {
+        let limits = Limits { operations: 10, ..Limits::DEFAULT };
+        let running = Running::start(&limits, 1 << 20);
+        assert_eq!((0..20).find_map(|n| spend().map(|e| (n, e))), Some((10, Exceeded::Operations)));
+        drop(running);
+
+        let running = Running::start(&Limits::DEFAULT, 1000);
+        assert_eq!(spend(), None);
+        let bytes = vec![0u8; 2000];
+        assert_eq!(spend(), Some(Exceeded::Memory));
+        assert_eq!(memory_left(), 0);
+        drop(bytes);
+        assert_eq!(spend(), None);
+        drop(running);
+        assert_eq!(spend(), None);
+    }
+}

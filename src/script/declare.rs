@@ -1,0 +1,336 @@
+//! What a script declared while it was loaded: handlers, commands, repetitions, options.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhai::{Dynamic, FnPtr, Map};
+use serde_json::Value;
+
+use crate::script::command::CommandSpec;
+use crate::script::error::{Kind, Thrown, nearest};
+use crate::script::values;
+
+/// The declarations of one loaded script.
+#[derive(Default)]
+pub(super) struct Declared {
+    pub handlers: Vec<Handler>,
+    pub commands: Vec<Command>,
+    pub every: Vec<Every>,
+    pub options: BTreeMap<String, OptionSpec>,
+    /// Parameters of every function of the script, closures included, by name.
+    pub arities: Arc<BTreeMap<String, Vec<usize>>>,
+}
+
+/// `on(event, opts, f)`
+#[derive(Clone)]
+pub(super) struct Handler {
+    pub event: String,
+    pub call: Callback,
+    /// Higher runs earlier; 0 unless said.
+    pub priority: i64,
+    /// Which messages beside live ones it wants.
+    pub wants: Wants,
+    /// Line of the declaration.
+    pub line: usize,
+}
+
+/// Messages that a handler gets only if it asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wants {
+    /// History of rooms and archives.
+    pub delayed: bool,
+    /// Copies of what other resources of the account receive and send.
+    pub carbons: bool,
+    /// What the bot itself wrote.
+    pub own: bool,
+}
+
+/// `command(spec, opts, f)`
+#[derive(Clone)]
+pub(super) struct Command {
+    pub spec: CommandSpec,
+    pub call: Callback,
+    pub help: String,
+    pub alias: Vec<String>,
+    pub hidden: bool,
+    /// Roles and addresses that may use it; empty means all.
+    pub allow: Vec<String>,
+    pub place: Place,
+    pub line: usize,
+}
+
+/// Where a command is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Everywhere.
+    Any,
+    /// One to one.
+    Direct,
+    /// In rooms.
+    Room,
+}
+
+/// `every(span, f)`
+#[derive(Clone)]
+pub(super) struct Every {
+    pub span: Duration,
+    pub call: Callback,
+    pub line: usize,
+}
+
+/// `option(name, default, help)`
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OptionSpec {
+    pub default: Value,
+    pub help: String,
+    pub line: usize,
+}
+
+/// A function of the script and how many of the offered arguments it takes.
+#[derive(Clone)]
+pub(super) struct Callback {
+    pub function: FnPtr,
+    pub arity: usize,
+}
+
+/// Events a handler can be declared for; `NAME` stands for one of the script's own.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("answer:NAME", "the answer to `bot::iq(kind, to, xml, name, data)`"),
+    ("bounce", "an own message came back as an error"),
+    ("file", "somebody sent a link to a file"),
+    ("headline", "an alert that expects no reply"),
+    ("load", "the script was loaded or replaced"),
+    ("mention", "a room message that names the bot"),
+    ("message", "a message, one to one"),
+    ("offline", "the connection is lost"),
+    ("online", "the connection is up"),
+    ("pm", "a private message from a room occupant"),
+    ("presence", "somebody's presence changed"),
+    ("receipt", "a message of the bot was received"),
+    ("room", "a message in a room"),
+    ("roster", "the contact list changed"),
+    ("subscribe", "somebody wants to see the bot's presence"),
+    ("subscribed", "somebody lets the bot see their presence"),
+    ("timer:NAME", "a timer of `timer::at` is due"),
+    ("typing", "somebody's chat state changed"),
+    ("unload", "the script is about to be replaced"),
+    ("unsubscribe", "somebody no longer wants to see the bot's presence"),
+    ("unsubscribed", "somebody took the bot's view of their presence away"),
+];
+
+impl Declared {
+    /// Notes a handler.
+    pub(super) fn on(&mut self, event: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
+        check_event(event)?;
+        known_keys("on", opts, &["carbons", "delayed", "own", "priority"])?;
+        let wants = Wants {
+            delayed: flag(opts, "delayed")?,
+            carbons: flag(opts, "carbons")?,
+            own: flag(opts, "own")?,
+        };
+        let priority = match opts.get("priority") {
+            Some(value) => value.as_int().map_err(|_| wrong("priority", "an int", value))?,
+            None => 0,
+        };
+        let call = self.callback(function, 1, &format!("the handler of `{event}`"))?;
+        self.handlers.push(Handler { event: event.to_owned(), call, priority, wants, line });
+        Ok(())
+    }
+
+    /// Notes a command.
+    pub(super) fn command(&mut self, spec: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
+        let spec = CommandSpec::parse(spec).map_err(|why| Thrown::new(Kind::Declaration, why))?;
+        known_keys("command", opts, &["alias", "allow", "help", "hidden", "where"])?;
+        let place = match text(opts, "where")?.as_deref() {
+            None | Some("any") => Place::Any,
+            Some("direct") => Place::Direct,
+            Some("room") => Place::Room,
+            Some(other) => {
+                let message = format!("`where` is `any`, `direct` or `room`, not `{other}`");
+                return Err(Thrown::new(Kind::Declaration, message));
+            }
+        };
+        let alias = texts(opts, "alias")?;
+        for name in std::iter::once(&spec.name).chain(&alias) {
+            if self.commands.iter().any(|command| command.answers_to(name)) {
+                return Err(Thrown::new(Kind::Declaration, format!("the command `{name}` is declared twice")));
+            }
+        }
+        let call = self.callback(function, 2, &format!("the command `{}`", spec.name))?;
+        self.commands.push(Command {
+            call,
+            help: text(opts, "help")?.unwrap_or_default(),
+            alias,
+            hidden: flag(opts, "hidden")?,
+            allow: texts(opts, "allow")?,
+            place,
+            line,
+            spec,
+        });
+        Ok(())
+    }
+
+    /// Notes a repetition.
+    pub(super) fn every(&mut self, span: Duration, function: FnPtr, line: usize) -> Result<(), Thrown> {
+        if span < Duration::from_secs(1) {
+            return Err(Thrown::new(Kind::Declaration, "`every` takes a span of one second or more"));
+        }
+        let call = self.callback(function, 0, "the function of `every`")?;
+        self.every.push(Every { span, call, line });
+        Ok(())
+    }
+
+    /// Notes an option and gives its value: that of `config`, where it has the type of the default.
+    pub(super) fn option(
+        &mut self,
+        name: &str,
+        default: &Dynamic,
+        help: &str,
+        line: usize,
+        config: &Value,
+    ) -> Result<Dynamic, Thrown> {
+        let json = values::to_json(default).map_err(|why| Thrown::new(Kind::Declaration, why))?;
+        let given = config.get(name);
+        if let Some(given) = given {
+            check_type(name, &json, given)?;
+        }
+        let float = json.is_f64();
+        self.options.insert(name.to_owned(), OptionSpec { default: json, help: help.to_owned(), line });
+        Ok(match given {
+            Some(given) if float => given.as_f64().map_or_else(|| default.clone(), Dynamic::from),
+            Some(given) => values::from_json(given),
+            None => default.clone(),
+        })
+    }
+
+    /// Checks that `function` exists and can be called with at most `offered` arguments.
+    fn callback(&self, function: FnPtr, offered: usize, what: &str) -> Result<Callback, Thrown> {
+        callback(&self.arities, function, offered, what)
+    }
+}
+
+/// Checks that `function` is among `arities` and can be called with at most `offered` arguments; it takes as many
+/// of them as it can.
+pub(super) fn callback(
+    arities: &BTreeMap<String, Vec<usize>>,
+    function: FnPtr,
+    offered: usize,
+    what: &str,
+) -> Result<Callback, Thrown> {
+    let Some(known) = arities.get(function.fn_name()) else {
+        let hint = nearest(function.fn_name(), arities.keys().map(String::as_str))
+            .map(|near| format!("did you mean `{near}`?"));
+        let thrown = Thrown::new(Kind::Declaration, format!("{what}: there is no function `{}`", function.fn_name()));
+        return Err(Thrown { hint, ..thrown });
+    };
+    let curried = function.curry().len();
+    let fitting = known.iter().filter_map(|parameters| parameters.checked_sub(curried));
+    match fitting.filter(|&arity| arity <= offered).max() {
+        Some(arity) => Ok(Callback { function, arity }),
+        None => {
+            let message = format!("{what} takes too many parameters: it is given {offered}");
+            Err(Thrown::new(Kind::Declaration, message))
+        }
+    }
+}
+
+impl Command {
+    /// Whether it goes by that name.
+    pub(super) fn answers_to(&self, name: &str) -> bool {
+        self.spec.name == name || self.alias.iter().any(|alias| alias == name)
+    }
+}
+
+/// Whether an event of that name can happen.
+pub(super) fn check_event(event: &str) -> Result<(), Thrown> {
+    let (family, own) = match event.split_once(':') {
+        Some((family, own)) => (format!("{family}:NAME"), Some(own)),
+        None => (event.to_owned(), None),
+    };
+    if EVENTS.iter().any(|(name, _)| *name == family) && own != Some("") {
+        return Ok(());
+    }
+    let thrown = Thrown::new(Kind::Declaration, format!("there is no event `{event}`"));
+    let near = nearest(event, EVENTS.iter().map(|(name, _)| *name)).or_else(|| {
+        let bare = event.split(':').next().unwrap_or_default();
+        let families = EVENTS.iter().filter_map(|(name, _)| name.strip_suffix(":NAME"));
+        nearest(bare, families).and_then(|family| EVENTS.iter().map(|(name, _)| *name).find(|n| n.strip_suffix(":NAME") == Some(family)))
+    });
+    Err(match near {
+        Some(near) => thrown.hint(format!("did you mean `{near}`?")),
+        None => thrown,
+    })
+}
+
+/// Refuses keys of `opts` that mean nothing.
+pub(super) fn known_keys(what: &str, opts: &Map, known: &[&str]) -> Result<(), Thrown> {
+    for key in opts.keys() {
+        if !known.contains(&key.as_str()) {
+            let thrown = Thrown::new(Kind::Declaration, format!("`{what}` has no option `{key}`"));
+            return Err(match nearest(key, known.iter().copied()) {
+                Some(near) => thrown.hint(format!("did you mean `{near}`?")),
+                None => thrown.hint(format!("it has {}", known.join(", "))),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The text under `key`.
+pub(super) fn text(opts: &Map, key: &str) -> Result<Option<String>, Thrown> {
+    match opts.get(key) {
+        Some(value) => match value.as_immutable_string_ref() {
+            Ok(text) => Ok(Some(text.to_string())),
+            Err(_) => Err(wrong(key, "a string", value)),
+        },
+        None => Ok(None),
+    }
+}
+
+/// The text or the texts under `key`.
+fn texts(opts: &Map, key: &str) -> Result<Vec<String>, Thrown> {
+    let Some(value) = opts.get(key) else {
+        return Ok(Vec::new());
+    };
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return Ok(vec![text.to_string()]);
+    }
+    let Ok(items) = value.as_array_ref() else {
+        return Err(wrong(key, "a string or an array of strings", value));
+    };
+    let item = |item: &Dynamic| match item.as_immutable_string_ref() {
+        Ok(text) => Ok(text.to_string()),
+        Err(_) => Err(wrong(key, "an array of strings", item)),
+    };
+    items.iter().map(item).collect()
+}
+
+/// The truth value under `key`; false where it is missing.
+fn flag(opts: &Map, key: &str) -> Result<bool, Thrown> {
+    match opts.get(key) {
+        Some(value) => value.as_bool().map_err(|_| wrong(key, "true or false", value)),
+        None => Ok(false),
+    }
+}
+
+fn wrong(key: &str, expected: &str, found: &Dynamic) -> Thrown {
+    Thrown::new(Kind::Declaration, format!("`{key}` is {expected}, not a {}", values::kind(found)))
+}
+
+fn check_type(name: &str, default: &Value, given: &Value) -> Result<(), Thrown> {
+    let fits = match default {
+        Value::Null => true,
+        Value::Bool(_) => given.is_boolean(),
+        Value::Number(number) if number.is_f64() => given.is_number(),
+        Value::Number(_) => given.is_i64() || given.is_u64(),
+        Value::String(_) => given.is_string(),
+        Value::Array(_) => given.is_array(),
+        Value::Object(_) => given.is_object(),
+    };
+    if fits {
+        return Ok(());
+    }
+    let message = format!("the option `{name}` is a {}, not {given}", values::kind(&values::from_json(default)));
+    Err(Thrown::new(Kind::Config, message).hint("change it under `config` of the bot or of its script"))
+}

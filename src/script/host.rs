@@ -1,0 +1,162 @@
+//! The sandbox: one engine per script thread over shared packages, with everything dangerous taken out.
+
+use std::sync::OnceLock;
+
+use rhai::packages::{Package, StandardPackage};
+use rhai::{Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, Shared};
+
+use crate::script::Limits;
+use crate::script::api;
+use crate::script::budget;
+use crate::script::error::{Kind, Thrown};
+use crate::script::instance::Config;
+use crate::script::turn;
+use crate::script::values;
+
+/// Function that is called behind the last statement of a script, to see the engine's state there.
+pub(super) const LOADED: &str = "__loaded";
+
+/// Levels of calls: what [`crate::script::STACK`] holds many times over.
+const CALL_LEVELS: usize = 32;
+
+/// An engine for scripts; each script thread has its own, for the shared one's locks cost a third.
+pub(super) struct Host {
+    engine: Engine,
+    limits: Limits,
+}
+
+impl Host {
+    /// An engine with the script functions and nothing else. Costs some 30 µs and 5 KiB.
+    pub(super) fn new() -> Self {
+        static STANDARD: OnceLock<StandardPackage> = OnceLock::new();
+        static OVERRIDES: OnceLock<Shared<Module>> = OnceLock::new();
+        let mut engine = Engine::new_raw();
+        STANDARD.get_or_init(StandardPackage::new).register_into_engine(&mut engine);
+        engine.register_global_module(OVERRIDES.get_or_init(|| overrides().into()).clone());
+        for area in api::modules() {
+            match area.name {
+                Some(name) => engine.register_static_module(name, area.module.clone()),
+                None => engine.register_global_module(area.module.clone()),
+            };
+        }
+        engine.disable_symbol("eval");
+        engine.set_strict_variables(true);
+        engine.set_max_call_levels(CALL_LEVELS);
+        engine.set_max_expr_depths(64, 32);
+        engine.set_max_variables(256);
+        engine.set_max_functions(2_000);
+        engine.set_max_modules(64);
+        engine.set_module_resolver(NoImports);
+        engine.on_progress(|_| budget::spend().map(Dynamic::from));
+        engine.on_print(|text| turn::print(text, None));
+        engine.on_debug(|text, _, position| turn::print(text, position.line()));
+        // `config` is visible in closures and functions alike, which a variable of the scope is not.
+        #[allow(deprecated)]
+        engine.on_var(|name, _, _| Ok(if name == "config" { turn::config() } else { None }));
+        let mut host = Self { engine, limits: Limits::DEFAULT };
+        host.set_sizes();
+        host
+    }
+
+    /// The engine, with the sizes of `limits`.
+    pub(super) fn engine(&mut self, limits: &Limits) -> &Engine {
+        if self.limits != *limits {
+            self.limits = *limits;
+            self.set_sizes();
+        }
+        &self.engine
+    }
+
+    /// The engine itself, to set up compiling.
+    pub(super) fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    fn set_sizes(&mut self) {
+        self.engine.set_max_string_size(self.limits.string);
+        self.engine.set_max_array_size(self.limits.array);
+        self.engine.set_max_map_size(self.limits.map);
+    }
+}
+
+/// What may be imported was resolved when the script was compiled.
+struct NoImports;
+
+impl rhai::ModuleResolver for NoImports {
+    fn resolve(
+        &self,
+        _: &Engine,
+        _: Option<&str>,
+        path: &str,
+        position: rhai::Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let hint = "write the name as a literal, such as `import \"lib/words\" as words;`";
+        let thrown = Thrown::new(Kind::Import, format!("`{path}` cannot be imported")).hint(hint);
+        Err(EvalAltResult::ErrorRuntime(Dynamic::from(thrown), position).into())
+    }
+}
+
+type Checked<T> = Result<T, Box<EvalAltResult>>;
+
+/// Functions of the standard package that block, end the script unseen, or amplify memory in one call.
+/// `disable_symbol` covers keywords only; a function registered later shadows the earlier one.
+fn overrides() -> Module {
+    let mut module = Module::new();
+    let sleepless = || Thrown::new(Kind::Forbidden, "`sleep` is not available: a script never waits").hint("use `timer::after(\"5s\", || ...)`");
+    set(&mut module, "sleep", move |_: i64| -> Checked<()> { Err(sleepless().into()) });
+    set(&mut module, "sleep", move |_: f64| -> Checked<()> { Err(sleepless().into()) });
+    let endless = || Thrown::new(Kind::Forbidden, "`exit` is not available").hint("use `return`");
+    set(&mut module, "exit", move || -> Checked<()> { Err(endless().into()) });
+    set(&mut module, "exit", move |_: Dynamic| -> Checked<()> { Err(endless().into()) });
+    set(&mut module, "replace", |text: &mut ImmutableString, find: &str, by: &str| replace(text, find, by));
+    set(&mut module, "replace", |text: &mut ImmutableString, find: &str, by: char| {
+        replace(text, find, by.encode_utf8(&mut [0; 4]))
+    });
+    set(&mut module, "replace", |text: &mut ImmutableString, find: char, by: &str| {
+        replace(text, find.encode_utf8(&mut [0; 4]), by)
+    });
+    set(&mut module, "replace", |text: &mut ImmutableString, find: char, by: char| {
+        replace(text, find.encode_utf8(&mut [0; 4]), by.encode_utf8(&mut [0; 4]))
+    });
+    set(&mut module, "to_string", |thrown: &mut Thrown| thrown.message.clone());
+    FuncRegistration::new_getter("message")
+        .set_into_module(&mut module, |thrown: &mut Thrown| thrown.message.clone());
+    module.set_custom_type::<Thrown>("Error");
+    set(&mut module, LOADED, |context: rhai::NativeCallContext| -> Checked<()> {
+        turn::with(|turn| {
+            turn.loaded = Some(context.global_runtime_state().clone());
+            Ok(())
+        })
+    });
+    module.set_custom_type::<Config>("Config");
+    FuncRegistration::new_index_getter().set_into_module(&mut module, |config: &mut Config, name: &str| {
+        config.0.get(name).map_or(Dynamic::UNIT, values::from_json)
+    });
+    module
+}
+
+/// Registers a function that scripts call without a module's name.
+pub(super) fn set<A: 'static, const N: usize, const X: bool, R, const F: bool, Function>(
+    module: &mut Module,
+    name: &str,
+    function: Function,
+) where
+    R: rhai::Variant + Clone,
+    Function: rhai::RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+{
+    FuncRegistration::new(name).in_global_namespace().with_volatility(true).set_into_module(module, function);
+}
+
+/// As the built-in one, but the result's size is known before it is built: 20,000 matches of one letter with a
+/// long substitute would be gigabytes in one call that nothing can stop.
+fn replace(text: &mut ImmutableString, find: &str, by: &str) -> Checked<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let size = text.len().saturating_add(text.matches(find).count().saturating_mul(by.len()));
+    if size > turn::string_limit().saturating_add(text.len()) || size > budget::memory_left() {
+        return Err(Thrown::new(Kind::Size, "the result of `replace` is too large").into());
+    }
+    *text = text.replace(find, by).into();
+    Ok(())
+}

@@ -1,0 +1,386 @@
+//! The turn that runs on this thread: what host functions read and what they queue.
+//!
+//! Scripts are synchronous, so the turn is a thread-local that is set around each call. Nothing here reaches the
+//! outside: the turn's effects are handed over when it has ended well, and dropped when it has not.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rhai::{Dynamic, EvalAltResult, FnPtr, GlobalRuntimeState};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::action::Action;
+use crate::ids::{IdSource, base32};
+use crate::jid::BareJid;
+use crate::moment::Moment;
+use crate::script::Limits;
+use crate::script::data::{Data, Read};
+use crate::script::declare::Declared;
+use crate::script::error::{Kind, Thrown};
+use crate::script::memory;
+use crate::script::values;
+use crate::store::error::StoreError;
+use crate::store::{Scope, TimerRow, TimerWrite, Write};
+
+/// Who the bot is.
+pub(super) struct Identity {
+    pub name: String,
+    pub jid: BareJid,
+    pub admins: Vec<BareJid>,
+    /// Addresses of all bots of this process, so that two do not talk to each other for ever.
+    pub bots: Arc<RwLock<BTreeSet<BareJid>>>,
+}
+
+/// Everything host functions may see and change.
+pub(super) struct Turn {
+    pub bot: Arc<Identity>,
+    pub script: Arc<str>,
+    pub limits: Limits,
+    pub config: Dynamic,
+    pub moment: Moment,
+    /// Name of the event, for failures and logs.
+    pub event: String,
+    /// See [`crate::script::Delivery::key`].
+    pub key: String,
+    pub random: IdSource,
+    pub reader: Box<dyn Read>,
+    pub data: Arc<dyn Data>,
+    /// What earlier events of the same batch have written.
+    pub pending: Overlay,
+    pub own: Overlay,
+    pub effects: Effects,
+    /// Parameters of the script's functions, by name.
+    pub arities: Arc<BTreeMap<String, Vec<usize>>>,
+    /// Numbers of the closures that wait for `timer::after`.
+    pub waiting: BTreeSet<i64>,
+    /// The engine's state when loading had come to its end.
+    pub loaded: Option<GlobalRuntimeState>,
+    /// What is being declared; absent in handlers.
+    pub declared: Option<Box<Declared>>,
+    /// Whether `m.stop()` was called.
+    pub stopped: bool,
+    /// Names made so far, so that no two are the same.
+    pub ordinal: u32,
+    /// Bytes that the effects take.
+    pub weight: usize,
+}
+
+/// What a turn asks for besides writes and timers.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub actions: Vec<Action>,
+    /// Closures to be called later, while the script lives.
+    pub after: Vec<(i64, Duration, FnPtr)>,
+    /// Closures that wait for the answer to a request, by its token.
+    pub requests: Vec<(String, FnPtr)>,
+    /// Closures that are no longer to be called.
+    pub cancelled: Vec<i64>,
+}
+
+/// Uncommitted values and timers, by script.
+#[derive(Clone, Default)]
+pub(super) struct Overlay {
+    values: BTreeMap<(Arc<str>, String), Entry>,
+    timers: BTreeMap<i64, Option<TimerRow>>,
+}
+
+/// An uncommitted value: `None` where it was removed.
+#[derive(Clone)]
+struct Entry {
+    value: Option<Value>,
+    expires: Option<Timestamp>,
+}
+
+/// Closures of one script that may wait for `timer::after`.
+pub(super) const AFTER: usize = 100;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Box<Turn>>> = const { RefCell::new(None) };
+}
+
+/// Makes `turn` the one of this thread. There is none before.
+pub(super) fn enter(turn: Box<Turn>) {
+    CURRENT.with(|current| *current.borrow_mut() = Some(turn));
+}
+
+/// Ends this thread's turn and gives it back, if there is one.
+pub(super) fn leave() -> Option<Box<Turn>> {
+    CURRENT.with(|current| current.borrow_mut().take())
+}
+
+/// Runs `work` on the turn, be it loading or handling.
+pub(super) fn with<T>(work: impl FnOnce(&mut Turn) -> Result<T, Thrown>) -> Result<T, Box<EvalAltResult>> {
+    let result = CURRENT.with(|current| match current.try_borrow_mut() {
+        Ok(mut turn) => match turn.as_mut() {
+            Some(turn) => work(turn),
+            None => Err(Thrown::new(Kind::Forbidden, "this is only available while a bot runs")),
+        },
+        Err(_) => Err(Thrown::new(Kind::Panic, "a host function was called from within another")),
+    });
+    result.map_err(Into::into)
+}
+
+/// Runs `work` on the turn of a handler; refused while the script loads.
+pub(super) fn act<T>(work: impl FnOnce(&mut Turn) -> Result<T, Thrown>) -> Result<T, Box<EvalAltResult>> {
+    with(|turn| match turn.declared {
+        Some(_) => Err(Thrown::new(Kind::Declaration, "only declarations may stand at the top level")
+            .hint("do it in a handler: `on(\"load\", |e| ...)` runs once after loading")),
+        None => work(turn),
+    })
+}
+
+/// Runs `work` on what is being declared; refused in handlers.
+pub(super) fn declare<T>(
+    work: impl FnOnce(&mut Turn, &mut Declared) -> Result<T, Thrown>,
+) -> Result<T, Box<EvalAltResult>> {
+    with(|turn| {
+        let Some(mut declared) = turn.declared.take() else {
+            return Err(Thrown::new(Kind::Declaration, "declarations must stand at the top level of the script")
+                .hint("a reload replaces them as a whole, so they cannot come later"));
+        };
+        let result = work(turn, &mut declared);
+        turn.declared = Some(declared);
+        result
+    })
+}
+
+/// Drops the closures that a failed turn wanted to be called later.
+pub(super) fn forget_closures() {
+    // There is a turn: this is called between entering and leaving it.
+    drop(with(|turn| {
+        turn.effects.after.clear();
+        turn.effects.requests.clear();
+        Ok(())
+    }));
+}
+
+/// `print` and `debug` go to the log.
+pub(super) fn print(text: &str, line: Option<usize>) {
+    // There may be no turn while an imported module is compiled; its prints say nothing about a bot.
+    drop(with(|turn| {
+        memory::uncounted(|| tracing::info!(bot = %turn.bot.name, script = %turn.script, line, "{text}"));
+        Ok(())
+    }));
+}
+
+/// Whether `m.stop()` was called.
+pub(super) fn stopped() -> bool {
+    with(|turn| Ok(turn.stopped)).unwrap_or(true)
+}
+
+/// The script's configuration, as a value it can read.
+pub(super) fn config() -> Option<Dynamic> {
+    with(|turn| Ok(turn.config.clone())).ok()
+}
+
+/// The longest string the script may have.
+pub(super) fn string_limit() -> usize {
+    with(|turn| Ok(turn.limits.string)).unwrap_or(Limits::DEFAULT.string)
+}
+
+impl Turn {
+    /// The next outgoing id: 20 characters that follow from the bot, the script, the stanza and the count.
+    pub(super) fn next_id(&mut self) -> String {
+        self.ordinal += 1;
+        let mut hash = Sha256::new();
+        for part in [self.bot.name.as_bytes(), self.script.as_bytes(), self.key.as_bytes()] {
+            hash.update(part);
+            hash.update([0]);
+        }
+        hash.update(self.ordinal.to_be_bytes());
+        base32(&hash.finalize())[..20].to_owned()
+    }
+
+    /// Queues an action that `make` builds. What it takes is not counted as the script's, for it is freed
+    /// elsewhere; `weight` is its size instead.
+    pub(super) fn push(&mut self, weight: usize, make: impl FnOnce() -> Action) -> Result<(), Thrown> {
+        if self.effects.actions.len() >= self.limits.actions {
+            let message = format!("more than {} actions in one turn", self.limits.actions);
+            return Err(Thrown::new(Kind::Operations, message));
+        }
+        self.weigh(weight)?;
+        memory::uncounted(|| self.effects.actions.push(make()));
+        Ok(())
+    }
+
+    /// The value under `key`, own writes first, and when it expires.
+    pub(super) fn entry(&self, key: &str) -> Result<Option<(Value, Option<Timestamp>)>, Thrown> {
+        let now = self.moment.wall;
+        let at = (self.script.clone(), key.to_owned());
+        match self.own.values.get(&at).or_else(|| self.pending.values.get(&at)) {
+            Some(entry) if entry.expires.is_some_and(|expires| expires <= now) => Ok(None),
+            Some(entry) => Ok(entry.value.clone().map(|value| (value, entry.expires))),
+            None => self.reader.entry(&self.scope(), key).map_err(|error| from_store(&error)),
+        }
+    }
+
+    /// Sets or removes the value under `key`.
+    pub(super) fn put(&mut self, key: &str, value: Option<Value>, expires: Option<Timestamp>) -> Result<(), Thrown> {
+        let bounds = crate::store::Limits::DEFAULT;
+        if key.is_empty() || key.len() > bounds.key {
+            let message = format!("a key has 1 to {} bytes, not {}", bounds.key, key.len());
+            return Err(Thrown::new(Kind::Store, message));
+        }
+        let weight = value.as_ref().map_or(0, values::weight);
+        if weight > 2 * bounds.value {
+            let message = format!("the value under `{key}` is larger than {} bytes", bounds.value);
+            return Err(Thrown::new(Kind::Store, message));
+        }
+        self.count_write()?;
+        self.weigh(weight + key.len() + 64)?;
+        let script = self.script.clone();
+        memory::uncounted(|| self.own.values.insert((script, key.to_owned()), Entry { value: value.clone(), expires }));
+        Ok(())
+    }
+
+    /// Up to `limit` keys with `prefix`, in order.
+    pub(super) fn keys(&self, prefix: &str, limit: usize) -> Result<Vec<String>, Thrown> {
+        let now = self.moment.wall;
+        let own = || self.own.values.range((self.script.clone(), prefix.to_owned())..);
+        let pending = || self.pending.values.range((self.script.clone(), prefix.to_owned())..);
+        let ours = |at: &(Arc<str>, String)| at.0 == self.script && at.1.starts_with(prefix);
+        let mut changed: BTreeMap<&str, bool> = BTreeMap::new();
+        let layers = pending().take_while(|(at, _)| ours(at)).chain(own().take_while(|(at, _)| ours(at)));
+        for (at, entry) in layers {
+            let lives = entry.value.is_some() && entry.expires.is_none_or(|expires| expires > now);
+            changed.insert(&at.1, lives);
+        }
+        let removed = changed.values().filter(|lives| !**lives).count();
+        let stored = self.reader.keys(&self.scope(), prefix, limit.saturating_add(removed));
+        let stored = stored.map_err(|error| from_store(&error))?;
+        let mut keys: BTreeSet<&str> = stored.iter().map(String::as_str).collect();
+        for (key, lives) in changed {
+            if lives { keys.insert(key) } else { keys.remove(key) };
+        }
+        Ok(keys.into_iter().take(limit).map(str::to_owned).collect())
+    }
+
+    /// Sets a durable timer and gives its number.
+    pub(super) fn set_timer(&mut self, due: Timestamp, name: &str, data: Value) -> Result<i64, Thrown> {
+        let bounds = crate::store::Limits::DEFAULT;
+        if name.is_empty() || name.len() > bounds.key {
+            let message = format!("the name of a timer has 1 to {} bytes", bounds.key);
+            return Err(Thrown::new(Kind::Store, message));
+        }
+        self.count_write()?;
+        self.weigh(values::weight(&data) + name.len() + 64)?;
+        let id = self.data.timer_id();
+        let (bot, script) = (&self.bot.name, &self.script);
+        let row = memory::uncounted(|| TimerRow {
+            id,
+            bot: bot.clone(),
+            script: script.to_string(),
+            name: name.to_owned(),
+            due,
+            data: data.clone(),
+        });
+        memory::uncounted(|| self.own.timers.insert(id, Some(row)));
+        Ok(id)
+    }
+
+    /// Removes a timer; says whether there was one.
+    pub(super) fn cancel_timer(&mut self, id: i64) -> Result<bool, Thrown> {
+        if self.timer(id)?.is_none() {
+            return Ok(false);
+        }
+        self.count_write()?;
+        memory::uncounted(|| self.own.timers.insert(id, None));
+        Ok(true)
+    }
+
+    /// The script's timer of that number.
+    pub(super) fn timer(&self, id: i64) -> Result<Option<TimerRow>, Thrown> {
+        match self.own.timers.get(&id).or_else(|| self.pending.timers.get(&id)) {
+            Some(row) => Ok(row.clone().filter(|row| *row.script == *self.script)),
+            None => self.reader.timer(&self.scope(), id).map_err(|error| from_store(&error)),
+        }
+    }
+
+    /// Up to `limit` of the script's timers, all or those of that name, the earliest first.
+    pub(super) fn timers(&self, name: Option<&str>, limit: usize) -> Result<Vec<TimerRow>, Thrown> {
+        let mut changed: BTreeMap<i64, Option<&TimerRow>> = BTreeMap::new();
+        for (id, row) in self.pending.timers.iter().chain(&self.own.timers) {
+            changed.insert(*id, row.as_ref());
+        }
+        let stored = self.reader.timers(&self.scope(), name, limit + changed.len());
+        let stored = stored.map_err(|error| from_store(&error))?;
+        let mut rows: Vec<TimerRow> = stored.into_iter().filter(|row| !changed.contains_key(&row.id)).collect();
+        let fits = |row: &&TimerRow| *row.script == *self.script && name.is_none_or(|name| row.name == name);
+        rows.extend(changed.into_values().flatten().filter(fits).cloned());
+        rows.sort_by_key(|row| (row.due, row.id));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { bot: self.bot.name.clone(), script: self.script.to_string() }
+    }
+
+    fn count_write(&self) -> Result<(), Thrown> {
+        if self.own.len() < self.limits.writes {
+            return Ok(());
+        }
+        Err(Thrown::new(Kind::Operations, format!("more than {} writes in one turn", self.limits.writes)))
+    }
+
+    /// Charges effects to the turn's memory.
+    pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), Thrown> {
+        self.weight = self.weight.saturating_add(bytes);
+        if self.weight > self.limits.memory {
+            let message = format!("the turn sends and stores more than {} KiB", self.limits.memory / 1024);
+            return Err(Thrown::new(Kind::Memory, message));
+        }
+        Ok(())
+    }
+}
+
+impl Overlay {
+    /// Puts `later` on top.
+    pub(super) fn absorb(&mut self, later: Overlay) {
+        self.values.extend(later.values);
+        self.timers.extend(later.timers);
+    }
+
+    /// Marks a timer as handled.
+    pub(super) fn remove_timer(&mut self, id: i64) {
+        self.timers.insert(id, None);
+    }
+
+    /// Whether the timer is known here, and whether it still stands.
+    pub(super) fn timer_stands(&self, id: i64) -> Option<bool> {
+        self.timers.get(&id).map(Option::is_some)
+    }
+
+    /// Whether nothing would be written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As the store takes it.
+    pub(super) fn into_writes(self) -> (Vec<Write>, Vec<TimerWrite>) {
+        let values = self.values.into_iter().map(|((script, key), entry)| Write {
+            script: script.to_string(),
+            key,
+            value: entry.value,
+            expires: entry.expires,
+        });
+        let timers = self.timers.into_iter().map(|(id, row)| match row {
+            Some(row) => TimerWrite::Set(row),
+            None => TimerWrite::Remove { id },
+        });
+        (values.collect(), timers.collect())
+    }
+
+    fn len(&self) -> usize {
+        self.values.len() + self.timers.len()
+    }
+}
+
+/// A failure of the store, told to the script.
+pub(super) fn from_store(error: &StoreError) -> Thrown {
+    Thrown::new(Kind::Store, error.to_string())
+}

@@ -1,0 +1,116 @@
+//! Script values to JSON and back: what a script may store, and what it is told.
+
+use rhai::{Dynamic, Map};
+use serde_json::{Number, Value};
+
+use crate::script::api::time::Time;
+
+/// How deep a stored value may nest.
+const DEPTH: usize = 32;
+
+/// The value as JSON.
+///
+/// # Errors
+/// In words, where the value holds something that cannot be stored: a function, an event, a float that is no
+/// number, or more than 32 levels.
+pub(super) fn to_json(value: &Dynamic) -> Result<Value, String> {
+    convert(value, DEPTH)
+}
+
+fn convert(value: &Dynamic, depth: usize) -> Result<Value, String> {
+    let depth = depth.checked_sub(1).ok_or("the value nests more than 32 levels deep")?;
+    if value.is_unit() {
+        return Ok(Value::Null);
+    }
+    if let Ok(flag) = value.as_bool() {
+        return Ok(Value::Bool(flag));
+    }
+    if let Ok(number) = value.as_int() {
+        return Ok(Value::from(number));
+    }
+    if let Ok(number) = value.as_float() {
+        return Number::from_f64(number).map(Value::Number).ok_or_else(|| format!("`{number}` cannot be stored"));
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return Ok(Value::String(text.to_string()));
+    }
+    if let Ok(character) = value.as_char() {
+        return Ok(Value::String(character.to_string()));
+    }
+    if let Ok(array) = value.as_array_ref() {
+        return array.iter().map(|item| convert(item, depth)).collect::<Result<Vec<_>, _>>().map(Value::Array);
+    }
+    if let Ok(map) = value.as_map_ref() {
+        let pairs = map.iter().map(|(key, item)| Ok((key.to_string(), convert(item, depth)?)));
+        return pairs.collect::<Result<serde_json::Map<_, _>, String>>().map(Value::Object);
+    }
+    if let Some(time) = value.read_lock::<Time>() {
+        return Ok(Value::String(time.to_string()));
+    }
+    Err(format!("a {} cannot be stored", kind(value)))
+}
+
+/// JSON as a script value. Numbers that fit no 64-bit integer become floats.
+pub(super) fn from_json(value: &Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => number.into(),
+            None => number.as_f64().unwrap_or(f64::MAX).into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => Dynamic::from_array(items.iter().map(from_json).collect()),
+        Value::Object(pairs) => {
+            let map: Map = pairs.iter().map(|(key, item)| (key.as_str().into(), from_json(item))).collect();
+            Dynamic::from_map(map)
+        }
+    }
+}
+
+/// About how many bytes the value takes, without its own allocation overhead.
+pub(super) fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 16,
+        Value::String(text) => 32 + text.len(),
+        Value::Array(items) => 32 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(pairs) => 32 + pairs.iter().map(|(key, item)| 48 + key.len() + weight(item)).sum::<usize>(),
+    }
+}
+
+/// What an author calls the type of a value.
+pub(super) fn kind(value: &Dynamic) -> &'static str {
+    match value.type_name() {
+        "()" => "nothing",
+        "i64" => "int",
+        "f64" => "float",
+        "bool" => "bool",
+        "char" => "character",
+        "array" => "array",
+        "map" => "map",
+        "Fn" => "function",
+        "string" => "string",
+        name if name.ends_with("Time") => "time",
+        _ => "host object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_stored_comes_back_as_it_was() {
+        let text = r#"{"a":[1,2.5,"x",true,null],"b":{"c":-3}}"#;
+        let value: Value = serde_json::from_str(text).expect("valid JSON");
+        assert_eq!(to_json(&from_json(&value)), Ok(value));
+    }
+
+    #[test]
+    fn functions_and_deep_nests_are_refused() {
+        let function = Dynamic::from(rhai::FnPtr::new("f").expect("a name"));
+        assert_eq!(to_json(&function), Err("a function cannot be stored".to_owned()));
+        let deep = (0..40).fold(Dynamic::UNIT, |inner, _| Dynamic::from_array(vec![inner]));
+        assert!(to_json(&deep).is_err_and(|why| why.contains("32")));
+    }
+}
