@@ -1,7 +1,7 @@
 //! The scripts of one bot: who gets an event, commands and help, what a batch of events leads to.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rhai::Dynamic;
 
@@ -44,7 +44,7 @@ pub(super) enum Item {
     /// Something happened.
     Event(Delivery),
     /// A repetition is due.
-    Every { script: String, generation: u64, at: usize, count: u64 },
+    Every { script: String, generation: u64, at: usize, due: Instant },
 }
 
 /// What is to be woken, and when.
@@ -69,7 +69,10 @@ pub(super) struct Progress {
     pub failures: Vec<ScriptError>,
     pub turns: u32,
     pub slowest: Duration,
+    /// What the items ask for: void if the commit is refused.
     pub wakes: Vec<Wake>,
+    /// What loading asks for: stands in any case.
+    pub standing: Vec<Wake>,
 }
 
 impl Bot {
@@ -128,11 +131,16 @@ impl Bot {
                 self.turn(at, "after", &key, host, around, progress, move |caller| caller.call_whole(function, Vec::new()));
             }
             Item::Event(delivery) => self.event(delivery, host, around, progress),
-            Item::Every { script, generation, at: index, count } => {
+            Item::Every { script, generation, at: index, due } => {
                 let Some(at) = self.living(script, *generation) else { return };
                 let every = self.slots[at].instance.as_ref().and_then(|i| i.declared.every.get(*index)).cloned();
                 let Some(every) = every else { return };
-                let key = format!("every:{index}:{count}:{}", around.moment.wall.as_millisecond());
+                let key = format!("every:{index}:{}", around.moment.wall.as_millisecond());
+                // The next one follows from when this one was due. After a long sleep, once is enough.
+                let next = (*due + every.span).saturating_duration_since(around.moment.at);
+                let span = if next.is_zero() { every.span } else { next };
+                let kind = WakeKind::Every { at: *index };
+                progress.wakes.push(Wake { script: script.clone(), generation: *generation, kind, span });
                 self.turn(at, "every", &key, host, around, progress, |caller| {
                     caller.call(&every.call, Vec::new()).map(drop)
                 });
@@ -558,7 +566,7 @@ fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
 
 /// The repetitions of a script that has just been loaded.
 fn wakes(instance: &Instance, progress: &mut Progress) {
-    progress.wakes.extend(instance.declared.every.iter().enumerate().map(|(at, every)| Wake {
+    progress.standing.extend(instance.declared.every.iter().enumerate().map(|(at, every)| Wake {
         script: instance.uses.name.clone(),
         generation: instance.generation,
         kind: WakeKind::Every { at },

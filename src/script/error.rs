@@ -273,8 +273,9 @@ impl Site<'_> {
             let hint = (!hint.is_empty()).then(|| format!("it is {hint}"));
             return (Kind::Runtime, format!("`{name}` does not take ({arguments})"), hint);
         }
-        let own = self.functions.iter().map(String::as_str);
-        let hint = nearest(name, api::function_names().chain(own)).map(|near| format!("did you mean `{near}`?"));
+        let mut candidates: Vec<&str> = api::function_names().collect();
+        candidates.extend(self.functions.iter().map(String::as_str));
+        let hint = nearest(name, candidates).map(|near| format!("did you mean `{near}`?"));
         (Kind::Runtime, format!("unknown function `{name}` for ({arguments})"), hint)
     }
 }

@@ -122,6 +122,8 @@ fn overrides() -> Module {
     FuncRegistration::new_getter("message")
         .set_into_module(&mut module, |thrown: &mut Thrown| thrown.message.clone());
     module.set_custom_type::<Thrown>("Error");
+    #[cfg(test)]
+    set(&mut module, "__panic", || -> Checked<()> { panic!("on purpose") });
     set(&mut module, LOADED, |context: rhai::NativeCallContext| -> Checked<()> {
         turn::with(|turn| {
             turn.loaded = Some(context.global_runtime_state().clone());

@@ -8,6 +8,7 @@
 //! its turns), `bot` (the scripts of one bot), `pool` (threads, queues, commits).
 
 pub mod api;
+mod batch;
 mod bot;
 mod budget;
 mod command;
@@ -15,12 +16,16 @@ pub mod data;
 mod declare;
 pub mod error;
 mod host;
+pub mod inspect;
 mod instance;
 pub mod loader;
 pub mod memory;
 pub mod pool;
 mod span;
 mod stack;
+mod ticker;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod values;
 

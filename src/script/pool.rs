@@ -1,10 +1,27 @@
 //! The threads that run scripts: a queue per bot, a fast and a slow lane, one commit in flight per bot.
+//!
+//! A bot is in at most one place: in a lane's run queue, on a thread, or waiting for the store. So its events run
+//! one after another, and exactly one version of a script handles each.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use crate::ids::Seed;
+use crate::jid::BareJid;
 use crate::moment::Moment;
-use crate::script::data::Data;
-use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink};
+use crate::script::batch;
+use crate::script::bot::{Bot, Item, Progress, Wake};
+use crate::script::data::{Data, Read};
+use crate::script::host::Host;
+use crate::script::instance::Surroundings;
+use crate::script::stack;
+use crate::script::ticker::Ticker;
+use crate::script::turn::{Identity, Overlay};
+use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink};
+use crate::store::error::StoreError;
 
 /// How a pool is started.
 #[derive(Clone)]
@@ -14,36 +31,189 @@ pub struct PoolOptions {
     /// Where values and timers live: [`crate::store::Store`], or [`crate::script::data::Memory`].
     pub data: Arc<dyn Data>,
     /// The clock. Tests hand in their own and call [`Pool::wake`].
-    pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
-    /// From which `rand::` follows.
-    pub seed: crate::ids::Seed,
+    pub clock: Clock,
+    /// From which `rand::` follows. Should be kept over restarts, so that a turn that runs again throws the same.
+    pub seed: Seed,
 }
+
+/// A clock that any thread may read.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
+/// Events of one bot that run in a row and are committed together.
+const ROW: usize = 8;
+/// A turn that takes longer sends its bot to the slow lane.
+const SLOW: Duration = Duration::from_millis(5);
+/// Rows without a slow turn after which a bot returns to the fast lane.
+const CLEAN: u32 = 20;
 
 /// The threads that run the scripts of all bots. Dropping it ends them after the turn they are in.
 pub struct Pool {
-    options: PoolOptions,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What all threads share.
+pub(super) struct Shared {
+    pub data: Arc<dyn Data>,
+    pub clock: Clock,
+    pub seed: Seed,
+    pub ticker: Ticker,
+    fast: Lane,
+    slow: Lane,
+    stopping: AtomicBool,
+    bots: Mutex<BTreeMap<String, Weak<Cell>>>,
+    addresses: Arc<RwLock<BTreeSet<BareJid>>>,
+}
+
+/// A run queue.
+#[derive(Default)]
+struct Lane {
+    queue: Mutex<VecDeque<Arc<Cell>>>,
+    filled: Condvar,
 }
 
 /// One bot on a pool.
 #[derive(Clone)]
-pub struct BotHandle {}
+pub struct BotHandle {
+    cell: Arc<Cell>,
+    shared: Arc<Shared>,
+}
+
+/// One bot: what waits for it, and its scripts.
+pub(super) struct Cell {
+    pub identity: Arc<Identity>,
+    pub sink: Arc<dyn Sink>,
+    capacity: usize,
+    state: Mutex<State>,
+    /// Taken by the one thread that runs the bot.
+    bot: Mutex<Option<Bot>>,
+    scripts: Mutex<Vec<ScriptState>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Replacements, before everything else.
+    swaps: VecDeque<Vec<ScriptUse>>,
+    items: VecDeque<Item>,
+    /// Events among the items: only they count against the capacity.
+    events: usize,
+    phase: Phase,
+    /// Whether it runs on the slow lane.
+    slow: bool,
+    clean_rows: u32,
+    /// Items that are to be committed one by one, because a row was refused.
+    alone: usize,
+    removed: bool,
+}
+
+/// Where a bot is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Nothing to do.
+    #[default]
+    Idle,
+    /// In a run queue, or on a thread.
+    Scheduled,
+    /// Its last row waits for the store.
+    Committing,
+}
+
+/// What a thread takes to run.
+pub(super) struct Work {
+    pub swaps: VecDeque<Vec<ScriptUse>>,
+    pub items: Vec<Item>,
+    pub removed: bool,
+}
 
 impl Pool {
     /// Starts the threads.
-    pub fn start(options: PoolOptions) -> Pool {
-        Pool { options }
+    ///
+    /// # Errors
+    /// What the store says, if it cannot be read.
+    pub fn start(options: PoolOptions) -> Result<Pool, StoreError> {
+        let workers = options.workers.max(1);
+        let mut readers = Vec::new();
+        for _ in 0..=workers {
+            readers.push(options.data.reader()?);
+        }
+        let shared = Arc::new(Shared {
+            ticker: Ticker::new(options.data.next_due()?),
+            data: options.data,
+            clock: options.clock,
+            seed: options.seed,
+            fast: Lane::default(),
+            slow: Lane::default(),
+            stopping: AtomicBool::new(false),
+            bots: Mutex::default(),
+            addresses: Arc::default(),
+        });
+        let mut threads = Vec::new();
+        for (at, reader) in readers.into_iter().enumerate() {
+            let shared = shared.clone();
+            let name = if at == 0 { "script-slow".to_owned() } else { format!("script-{at}") };
+            let thread = stack::spawn(name, move || work(&shared, at == 0, reader));
+            // A program without threads runs no bot: there is nothing to fall back to.
+            threads.push(thread.expect("the system gives no thread for scripts"));
+        }
+        let ticking = shared.clone();
+        let ticker = std::thread::Builder::new().name("script-timers".to_owned());
+        threads.push(
+            ticker.spawn(move || Ticker::run(&ticking)).expect("the system gives no thread for timers"),
+        );
+        Ok(Pool { shared, threads })
     }
 
     /// Takes a bot in. Its scripts are loaded on a script thread; those that fail to load are parked and told in
-    /// [`crate::script::Turned::failures`], the others go on.
+    /// [`crate::script::Turned::failures`], the others go on. A bot of the same name must have been removed.
     pub fn add(&self, spec: BotSpec, sink: Arc<dyn Sink>) -> BotHandle {
-        let _ = (spec, sink, &self.options);
-        todo!()
+        locked_write(&self.shared.addresses).insert(spec.jid.clone());
+        let identity = Arc::new(Identity {
+            name: spec.name,
+            jid: spec.jid,
+            admins: spec.admins,
+            bots: self.shared.addresses.clone(),
+        });
+        let cell = Arc::new(Cell {
+            sink,
+            capacity: spec.queue.max(1),
+            state: Mutex::default(),
+            bot: Mutex::new(Some(Bot::new(identity.clone()))),
+            scripts: Mutex::default(),
+            identity,
+        });
+        locked(&self.shared.bots).insert(cell.identity.name.clone(), Arc::downgrade(&cell));
+        let handle = BotHandle { cell, shared: self.shared.clone() };
+        handle.swap(spec.scripts);
+        // Timers of this bot may have been due before it was there.
+        self.shared.ticker.look_again();
+        handle
     }
 
     /// Looks at the clock and delivers what is due. Only needed with a clock that tests move.
     pub fn wake(&self) {
-        todo!()
+        self.shared.ticker.fire(&self.shared);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        for lane in [&self.shared.fast, &self.shared.slow] {
+            let _queue = locked(&lane.queue);
+            lane.filled.notify_all();
+        }
+        self.shared.ticker.stop();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            drop(thread.join());
+        }
+        // Script values are freed on a thread that can bear it.
+        let bots: Vec<Arc<Cell>> = locked(&self.shared.bots).values().filter_map(Weak::upgrade).collect();
+        stack::on_script_thread(|| {
+            for cell in bots {
+                cell.dispose();
+            }
+        });
     }
 }
 
@@ -54,24 +224,237 @@ impl BotHandle {
     /// [`QueueFull`] when as many wait as the bot may have: hold the stanza and try again after the next
     /// [`Sink::turned`].
     pub fn deliver(&self, delivery: Delivery) -> Result<(), QueueFull> {
-        let _ = delivery;
-        todo!()
+        self.shared.offer(&self.cell, delivery)
     }
 
     /// Replaces the scripts between two turns. A script whose version and configuration are as before keeps its
-    /// state; timers and stored values carry over by the script's name.
+    /// state; timers and stored values carry over by the script's name. One whose new version fails to load goes
+    /// on in the old one.
     pub fn swap(&self, scripts: Vec<ScriptUse>) {
-        let _ = scripts;
-        todo!()
+        locked(&self.cell.state).swaps.push_back(scripts);
+        self.shared.schedule(&self.cell);
     }
 
     /// Events that wait.
     pub fn queued(&self) -> usize {
-        todo!()
+        locked(&self.cell.state).events
+    }
+
+    /// The bot's scripts, as they were after the last replacement or failure.
+    pub fn scripts(&self) -> Vec<ScriptState> {
+        locked(&self.cell.scripts).clone()
+    }
+
+    /// Whether the bot runs on the slow lane, because a turn took long.
+    pub fn is_slow(&self) -> bool {
+        locked(&self.cell.state).slow
     }
 
     /// Ends the bot after the turn it is in; events that wait are dropped unhandled.
     pub fn remove(self) {
-        todo!()
+        {
+            let mut state = locked(&self.cell.state);
+            state.removed = true;
+            state.items.clear();
+            state.events = 0;
+        }
+        locked_write(&self.shared.addresses).remove(&self.cell.identity.jid);
+        let mut bots = locked(&self.shared.bots);
+        let name = &self.cell.identity.name;
+        if bots.get(name).is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&self.cell))) {
+            bots.remove(name);
+        }
+        drop(bots);
+        self.shared.schedule(&self.cell);
     }
+}
+
+impl Shared {
+    /// The bot of that name.
+    pub(super) fn bot(&self, name: &str) -> Option<Arc<Cell>> {
+        locked(&self.bots).get(name).and_then(Weak::upgrade)
+    }
+
+    /// Queues an event if there is room.
+    pub(super) fn offer(&self, cell: &Arc<Cell>, delivery: Delivery) -> Result<(), QueueFull> {
+        {
+            let mut state = locked(&cell.state);
+            if state.removed || state.events >= cell.capacity {
+                return Err(QueueFull(Box::new(delivery)));
+            }
+            state.events += 1;
+            state.items.push_back(Item::Event(delivery));
+        }
+        self.schedule(cell);
+        Ok(())
+    }
+
+    /// Queues something of the script's own doing. It always has room: there is at most one for each declaration.
+    pub(super) fn push(&self, cell: &Arc<Cell>, item: Item) {
+        {
+            let mut state = locked(&cell.state);
+            let waits = |other: &Item| match (other, &item) {
+                (
+                    Item::Every { script, generation, at, .. },
+                    Item::Every { script: script2, generation: generation2, at: at2, .. },
+                ) => script == script2 && generation == generation2 && at == at2,
+                _ => false,
+            };
+            if state.removed || state.items.iter().any(waits) {
+                return;
+            }
+            state.items.push_back(item);
+        }
+        self.schedule(cell);
+    }
+
+    /// Puts a bot that has something to do into its lane, unless it is there or busy.
+    fn schedule(&self, cell: &Arc<Cell>) {
+        let lane = {
+            let mut state = locked(&cell.state);
+            if state.phase != Phase::Idle || !state.has_work() {
+                return;
+            }
+            state.phase = Phase::Scheduled;
+            if state.slow { &self.slow } else { &self.fast }
+        };
+        locked(&lane.queue).push_back(cell.clone());
+        lane.filled.notify_one();
+    }
+
+    /// The bot's row is done with; what waits may run.
+    pub(super) fn release(&self, cell: &Arc<Cell>) {
+        locked(&cell.state).phase = Phase::Idle;
+        self.schedule(cell);
+    }
+
+    /// Notes when `wakes` are to come.
+    pub(super) fn set_wakes(&self, cell: &Arc<Cell>, moment: Moment, wakes: Vec<Wake>) {
+        for wake in wakes {
+            self.ticker.set(cell, moment.at, wake);
+        }
+    }
+}
+
+impl Cell {
+    /// The bot waits for the store.
+    pub(super) fn set_committing(&self) {
+        locked(&self.state).phase = Phase::Committing;
+    }
+
+    /// Puts a row back to run again, in front of what waits; one at a time if the row itself was at fault.
+    pub(super) fn put_back(&self, items: Vec<Item>, alone: bool) {
+        let mut state = locked(&self.state);
+        if alone {
+            state.alone = items.len();
+        }
+        state.events += items.iter().filter(|item| matches!(item, Item::Event(_))).count();
+        for item in items.into_iter().rev() {
+            state.items.push_front(item);
+        }
+    }
+
+    /// Moves the bot between the lanes.
+    fn judge(&self, slowest: Duration) {
+        let mut state = locked(&self.state);
+        if slowest > SLOW {
+            state.slow = true;
+            state.clean_rows = 0;
+        } else if state.slow {
+            state.clean_rows += 1;
+            state.slow = state.clean_rows < CLEAN;
+        }
+    }
+
+    fn take_work(&self) -> Work {
+        let mut state = locked(&self.state);
+        let row = if state.alone > 0 { 1 } else { ROW };
+        let row = row.min(state.items.len());
+        state.alone = state.alone.saturating_sub(row);
+        let items: Vec<Item> = state.items.drain(..row).collect();
+        state.events -= items.iter().filter(|item| matches!(item, Item::Event(_))).count();
+        Work { swaps: std::mem::take(&mut state.swaps), items, removed: state.removed }
+    }
+
+    fn dispose(&self) {
+        if let Some(bot) = locked(&self.bot).take() {
+            bot.dispose();
+        }
+    }
+}
+
+impl State {
+    fn has_work(&self) -> bool {
+        self.removed || !self.swaps.is_empty() || !self.items.is_empty()
+    }
+}
+
+impl Lane {
+    /// The next bot; `None` when the pool stops.
+    fn next(&self, stopping: &AtomicBool) -> Option<Arc<Cell>> {
+        let mut queue = locked(&self.queue);
+        loop {
+            if stopping.load(Ordering::SeqCst) {
+                return None;
+            }
+            if let Some(cell) = queue.pop_front() {
+                return Some(cell);
+            }
+            queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// What one script thread does.
+fn work(shared: &Arc<Shared>, slow: bool, reader: Box<dyn Read>) {
+    let mut host = Host::new();
+    let mut reader = Some(reader);
+    let lane = if slow { &shared.slow } else { &shared.fast };
+    while let Some(cell) = lane.next(&shared.stopping) {
+        run_row(shared, &cell, &mut host, &mut reader);
+    }
+}
+
+/// Runs what waits for a bot, up to a row, and hands it to the store.
+fn run_row(shared: &Arc<Shared>, cell: &Arc<Cell>, host: &mut Host, reader: &mut Option<Box<dyn Read>>) {
+    let work = cell.take_work();
+    if work.removed {
+        cell.dispose();
+        return;
+    }
+    let moment = (shared.clock)();
+    let mut around = Surroundings {
+        data: shared.data.clone(),
+        reader: reader.take(),
+        moment,
+        seed: shared.seed.clone(),
+        pending: Overlay::default(),
+    };
+    let mut progress = Progress::default();
+    let mut guard = locked(&cell.bot);
+    let Some(bot) = guard.as_mut() else {
+        *reader = around.reader.take();
+        return;
+    };
+    for scripts in work.swaps {
+        bot.swap(scripts, host, &mut around, &mut progress);
+    }
+    for item in &work.items {
+        bot.handle(item, host, &mut around, &mut progress);
+    }
+    *locked(&cell.scripts) = bot.states();
+    drop(guard);
+    *reader = around.reader.take();
+    cell.judge(progress.slowest);
+    shared.set_wakes(cell, moment, std::mem::take(&mut progress.standing));
+    batch::commit(shared, cell, work.items, around.pending, progress, moment);
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whoever panicked with the lock held left whole values behind: no update here can stop half-way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn locked_write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -174,7 +174,7 @@ pub(super) fn getter<A: 'static, const N: usize, const X: bool, R, const F: bool
 
 /// The text, or nothing.
 pub(super) fn optional(text: Option<&str>) -> Dynamic {
-    text.map_or(Dynamic::UNIT, Dynamic::from)
+    text.map_or(Dynamic::UNIT, Into::into)
 }
 
 /// What a script wants to be said: any value, as people read it.

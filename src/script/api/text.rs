@@ -50,8 +50,8 @@ pub(super) const AREA: Area = Area {
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 fn register(module: &mut Module) {
-    put(module, "words", |t: &str| t.split_whitespace().map(Dynamic::from).collect::<Array>());
-    put(module, "lines", |t: &str| t.lines().map(Dynamic::from).collect::<Array>());
+    put(module, "words", |t: &str| t.split_whitespace().map(|word| Dynamic::from(word.to_owned())).collect::<Array>());
+    put(module, "lines", |t: &str| t.lines().map(|line| Dynamic::from(line.to_owned())).collect::<Array>());
     put(module, "strip", |t: &str| {
         let kept: String = t.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
         kept.trim().to_owned()

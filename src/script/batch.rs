@@ -1,0 +1,180 @@
+//! From a row of turns to the store and on to the sink: nothing is told before it is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::event::Event;
+use crate::moment::Moment;
+use crate::script::bot::{Item, Progress};
+use crate::script::error::{Kind, ScriptError};
+use crate::script::pool::{Cell, Shared};
+use crate::script::turn::Overlay;
+use crate::script::{Turned, memory};
+use crate::store::error::StoreError;
+use crate::store::{Batch, Committed, OutboxRow, TimerWrite};
+
+/// How long a bot waits before it tries a commit again that the store refused.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// A row that waits for the store.
+struct Row {
+    items: Vec<Item>,
+    progress: Progress,
+    /// For each action, whether it has a row in the outbox.
+    durable: Vec<bool>,
+    moment: Moment,
+}
+
+/// Commits what a row of turns has led to, and tells the sink. The bot goes on when that has happened.
+pub(super) fn commit(
+    shared: &Arc<Shared>,
+    cell: &Arc<Cell>,
+    items: Vec<Item>,
+    pending: Overlay,
+    progress: Progress,
+    moment: Moment,
+) {
+    let (outbox, durable) = outbox(cell, &progress.actions, moment);
+    let row = Row { items, progress, durable, moment };
+    if pending.is_empty() && outbox.is_empty() {
+        row.done(shared, cell, &Committed::default());
+        return;
+    }
+    let (writes, timers) = pending.into_writes();
+    let batch = Batch { bot: cell.identity.name.clone(), writes, timers, outbox, ..Batch::default() };
+    cell.set_committing();
+    let (shared2, cell2) = (shared.clone(), cell.clone());
+    let done = move |result: Result<Committed, StoreError>| match result {
+        Ok(committed) => row.done(&shared2, &cell2, &committed),
+        Err(error) => row.refused(&shared2, &cell2, &error),
+    };
+    shared.data.commit(batch, Box::new(done));
+}
+
+/// The rows for those actions that are to survive a crash.
+fn outbox(cell: &Cell, actions: &[Action], moment: Moment) -> (Vec<OutboxRow>, Vec<bool>) {
+    let mut rows = Vec::new();
+    let mut durable = Vec::with_capacity(actions.len());
+    for action in actions {
+        let stanza = cell.sink.durable(action);
+        durable.push(stanza.is_some());
+        if let Some(stanza) = stanza {
+            rows.push(OutboxRow { id: 0, stanza_id: stanza.id, xml: stanza.xml, created: moment.wall });
+        }
+    }
+    (rows, durable)
+}
+
+impl Row {
+    fn done(self, shared: &Arc<Shared>, cell: &Arc<Cell>, committed: &Committed) {
+        shared.set_wakes(cell, self.moment, self.progress.wakes);
+        if let Some(due) = committed.earliest {
+            shared.ticker.note_due(due);
+        }
+        let mut rows = committed.outbox.iter().copied();
+        let actions = self.progress.actions.into_iter().zip(self.durable);
+        let actions = actions.map(|(action, durable)| {
+            // The store gives one number for each row it was given, in order.
+            let row = if durable { rows.next().unwrap_or(0) } else { 0 };
+            (row, action)
+        });
+        let turned = Turned {
+            actions: actions.collect(),
+            handled: self.items.iter().filter_map(number).collect(),
+            failures: self.progress.failures,
+            turns: self.progress.turns,
+        };
+        shared.ticker.settled(self.items.iter().filter_map(timer));
+        tell(shared, cell, turned);
+    }
+
+    /// The store kept nothing of the row. What the scripts wrote is at fault, or the store is.
+    fn refused(self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) {
+        tracing::error!(bot = %cell.identity.name, %error, "a commit was refused");
+        let culprit = matches!(error, StoreError::Key { .. } | StoreError::Quota { .. } | StoreError::Value { .. });
+        if culprit && self.items.len() <= 1 {
+            self.give_up(shared, cell, error);
+            return;
+        }
+        // The turns run again; their ids come out the same, and nothing of them was sent.
+        cell.put_back(self.items, culprit);
+        if culprit {
+            shared.release(cell);
+        } else {
+            shared.ticker.release_at(cell, self.moment.at + AGAIN);
+        }
+    }
+
+    /// Drops what one event has led to, and only removes the timer that it was.
+    fn give_up(self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) {
+        let script = match error {
+            StoreError::Quota { script, .. } => script.clone(),
+            _ => String::new(),
+        };
+        let failure = ScriptError {
+            bot: cell.identity.name.clone(),
+            script,
+            file: String::new(),
+            line: 0,
+            column: 0,
+            kind: Kind::Store,
+            message: error.to_string(),
+            chain: Vec::new(),
+            hint: Some("the event's writes and messages were dropped".to_owned()),
+            event: None,
+        };
+        let mut failures = self.progress.failures;
+        failures.push(failure);
+        let progress = Progress { failures, turns: self.progress.turns, ..Progress::default() };
+        let timers: Vec<TimerWrite> =
+            self.items.iter().filter_map(timer).map(|id| TimerWrite::Remove { id }).collect();
+        let row = Row { progress, durable: Vec::new(), ..self };
+        if timers.is_empty() {
+            row.done(shared, cell, &Committed::default());
+            return;
+        }
+        let batch = Batch { bot: cell.identity.name.clone(), timers, ..Batch::default() };
+        let (shared2, cell2) = (shared.clone(), cell.clone());
+        shared.data.commit(
+            batch,
+            Box::new(move |result| match result {
+                Ok(committed) => row.done(&shared2, &cell2, &committed),
+                Err(error) => row.refused(&shared2, &cell2, &error),
+            }),
+        );
+    }
+}
+
+/// Tells the sink, and lets the bot go on whatever the sink does.
+fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
+    if turned != Turned::default() {
+        for failure in &turned.failures {
+            let ScriptError { script, event, .. } = failure;
+            tracing::warn!(bot = %cell.identity.name, script, event, "{failure}");
+        }
+        let sink = || memory::uncounted(|| cell.sink.turned(turned));
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(sink)).is_err() {
+            tracing::error!(bot = %cell.identity.name, "the account panicked when it was told of a turn");
+        }
+    }
+    shared.release(cell);
+}
+
+fn number(item: &Item) -> Option<u64> {
+    match item {
+        Item::Event(delivery) => delivery.number,
+        Item::After { .. } | Item::Every { .. } => None,
+    }
+}
+
+/// The durable timer that an item is.
+fn timer(item: &Item) -> Option<i64> {
+    match item {
+        Item::Event(delivery) => match &delivery.event {
+            Event::Timer(timer) => Some(timer.id),
+            _ => None,
+        },
+        Item::After { .. } | Item::Every { .. } => None,
+    }
+}

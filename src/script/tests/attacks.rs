@@ -1,0 +1,160 @@
+//! Scripts that mean harm: each is stopped, says where, and leaves its neighbour alone.
+
+use std::time::{Duration, Instant};
+
+use super::{Rig, message, script};
+use crate::script::error::Kind;
+use crate::script::{Limits, ScriptUse};
+
+/// Runs an attack on a pool with one worker and tells how it failed; a neighbour answers before and after.
+fn attack(body: &str) -> crate::script::error::ScriptError {
+    let rig = Rig::with(1, |clock| std::sync::Arc::new(crate::script::data::Memory::new(clock)));
+    let limits = Limits { turn: Duration::from_millis(300), operations: 50_000_000, ..Limits::DEFAULT };
+    let source = format!("on(\"message\", |m| {{\n{body}\n}});");
+    let mut hostile = rig.add("hostile", vec![ScriptUse { limits, ..script("main", &source) }]);
+    let mut neighbour = rig.add("neighbour", vec![script("main", r#"on("message", |m| m.reply("here"));"#)]);
+    assert_eq!(neighbour.ask("there?"), ["here"]);
+    let started = Instant::now();
+    let failure = hostile.fail(message("ann@example.org", "x"));
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}: {failure}", started.elapsed());
+    assert_eq!(neighbour.ask("there?"), ["here"]);
+    failure
+}
+
+fn check(body: &str, kinds: &[Kind]) {
+    let failure = attack(body);
+    assert!(kinds.contains(&failure.kind), "{body}\n{:?}: {failure}", failure.kind);
+    assert!(failure.line >= 2 || failure.kind == Kind::Memory, "{failure:?}");
+}
+
+#[test]
+fn an_endless_loop_is_stopped_and_placed() {
+    let failure = attack("    let n = 0;\n    loop { n += 1; }");
+    assert_eq!(failure.kind, Kind::Deadline);
+    assert_eq!((failure.file.as_str(), failure.line), ("scripts/main.rhai", 3));
+    assert!(failure.column > 0);
+    // Neither can it be caught, nor hidden in a built-in function.
+    check("while true { try { loop { } } catch { } }", &[Kind::Deadline]);
+    check("let a = []; a.pad(4000, 1); loop { a.map(|x| x + 1); }", &[Kind::Deadline]);
+}
+
+#[test]
+fn operations_run_out_even_inside_of_built_in_functions() {
+    let rig = Rig::new();
+    let limits = Limits { turn: Duration::from_secs(20), operations: 10_000, ..Limits::DEFAULT };
+    let source = r#"on("message", |m| { let a = []; a.pad(4000, 1); for i in 0..100 { a.map(|x| x + 1); } });"#;
+    let mut bot = rig.add("hostile", vec![ScriptUse { limits, ..script("main", source) }]);
+    assert_eq!(bot.fail(message("ann@example.org", "x")).kind, Kind::Operations);
+}
+
+#[test]
+fn a_panic_in_a_host_function_fails_the_turn_only() {
+    let failure = attack("    m.typing();\n    __panic();");
+    assert_eq!(failure.kind, Kind::Panic);
+    assert!(failure.message.contains("on purpose"), "{failure}");
+}
+
+#[test]
+fn strings_and_containers_cannot_grow_without_end() {
+    let kinds = [Kind::Size, Kind::Memory, Kind::Deadline];
+    for body in [
+        "let s = \"x\"; loop { s += s; }",
+        "let a = [1]; loop { a += a; }",
+        "let a = [1]; loop { a = [a, a, a]; }",
+        "let a = []; a.pad(1000000000, 1);",
+        "let b = blob(9000000000);",
+        "let s = \"x\"; s.pad(1000000000, 'y');",
+        "let s = \"xy\"; s.pad(60000, 'y'); let m = #{}; for i in 0..100000 { m[\"k\" + i] = s + i; }",
+        "let s = \"\"; s.pad(6000, 'y'); let a = []; a.pad(4000, 1); let b = a.map(|x| s + x);",
+        "let s = \"\"; s.pad(20000, 'x'); let t = \"\"; t.pad(60000, 'y'); s.replace(\"x\", t);",
+        "let s = \"\"; s.pad(20000, 'x'); let t = \"\"; t.pad(60000, 'y'); s.replace('x', t);",
+        "let s = \"\"; s.pad(60000, 'x'); let a = []; loop { a.push(s + a.len()); }",
+        "let fs = []; for i in 0..4000 { let a = []; a.pad(4000, i); fs.push(|| a); }",
+    ] {
+        check(body, &kinds);
+    }
+}
+
+#[test]
+fn chains_that_are_freed_recursively_do_not_end_the_process() {
+    let kinds = [Kind::Size, Kind::Memory, Kind::Deadline, Kind::Operations, Kind::Runtime];
+    for body in [
+        "let f = || 1; loop { let g = f; f = || g; }",
+        "let f = |x| x; loop { f = f.curry(f); }",
+        "let f = |x| x; loop { f = f.curry(1); }",
+        "let a = []; loop { a = [a]; }",
+        "let m = #{}; loop { let n = #{}; n[\"k\"] = m; m = n; }",
+        "fn down(n) { down(n + 1) } down(0);",
+    ] {
+        let failure = attack(body);
+        assert!(kinds.contains(&failure.kind) || failure.kind == Kind::Stack, "{body}\n{failure}");
+    }
+}
+
+#[test]
+fn cycles_that_leak_are_charged_until_the_script_is_parked() {
+    let rig = Rig::new();
+    let source = r#"on("message", |m| {
+        for i in 0..20 { let keep = []; keep.pad(4000, i); let m = #{}; let f = || [m, keep]; m.f = f; }
+    });"#;
+    let mut bot = rig.add("hostile", vec![ScriptUse { limits: Limits { array: 10_000, ..super::patient() }, ..script("main", source) }]);
+    for _ in 0..40 {
+        bot.try_event(message("ann@example.org", "x"));
+        if !bot.handle.scripts()[0].running {
+            break;
+        }
+    }
+    let state = bot.handle.scripts().remove(0);
+    assert!(!state.running, "it still runs");
+    assert_eq!(state.trouble.map(|trouble| trouble.kind), Some(Kind::Memory));
+}
+
+#[test]
+fn what_a_script_keeps_is_bounded_and_given_back() {
+    let rig = Rig::new();
+    let source = r#"let kept = []; on("message", |m| { let s = ""; s.pad(50000, 'x'); kept.push(s + kept.len()); m.reply(kept.len()); });"#;
+    let mut bot = rig.add("keeper", vec![ScriptUse { limits: Limits { string: 1_000_000, ..super::patient() }, ..script("main", source) }]);
+    let mut failed = false;
+    for _ in 0..200 {
+        let turned = bot.try_event(message("ann@example.org", "x"));
+        if let Some(failure) = turned.failures.first() {
+            assert!(matches!(failure.kind, Kind::Memory | Kind::Size), "{failure}");
+            failed = true;
+            break;
+        }
+    }
+    assert!(failed, "it kept everything");
+}
+
+#[test]
+fn ten_thousand_plain_turns_retain_nothing() {
+    let rig = Rig::new();
+    let limits = Limits { memory: 64 * 1024, ..super::patient() };
+    let source = r#"on("message", |m| { store::set("k", m.text); store::get("k"); bot::send("ann@example.org", m.text, #{ subject: "s" }); m.reply([1, 2, 3]); if m.text == "x7" { throw "no"; } });"#;
+    let mut bot = rig.add("steady", vec![ScriptUse { limits, ..script("main", source) }]);
+    for n in 0..3_000 {
+        let turned = bot.try_event(message("ann@example.org", &format!("x{}", n % 10)));
+        for failure in turned.failures {
+            assert_eq!(failure.message, "no", "after {n} turns");
+        }
+    }
+}
+
+#[test]
+fn what_blocks_or_reaches_outside_is_refused() {
+    for (body, kind) in [
+        ("sleep(1);", Kind::Forbidden),
+        ("sleep(0.5);", Kind::Forbidden),
+        ("Fn(\"sleep\").call(1);", Kind::Forbidden),
+        ("exit();", Kind::Forbidden),
+        ("exit(1);", Kind::Forbidden),
+        ("let name = \"lib/\" + m.text; import name as x;", Kind::Import),
+        ("m.reply(\"\\u0007\");", Kind::Runtime),
+        ("bot::send(\"not an address@@\", \"x\");", Kind::Runtime),
+        ("for i in 0..1000 { m.reply(\"x\"); }", Kind::Operations),
+        ("for i in 0..2000 { store::set(\"k\" + i, i); }", Kind::Operations),
+        ("store::set(\"k\", |x| x);", Kind::Runtime),
+    ] {
+        check(body, &[kind]);
+    }
+}

@@ -1,0 +1,147 @@
+//! Every function has an example, every example runs, and the reference is what the tables say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Rig, jid, message, plain, script};
+use crate::event::{
+    Bounce, ChatState, Class, Event, FileLink, Presence, RosterChange, SubscriptionVerb, Timer,
+};
+use crate::script::api::{AREAS, reference_markdown};
+use crate::script::inspect::inspect;
+use crate::stanza::{ErrorKind, MessageKind, PresenceKind, Show, StanzaError};
+
+#[test]
+fn every_example_runs_and_uses_what_it_shows() {
+    let rig = Rig::new();
+    for area in AREAS {
+        for function in area.functions {
+            let signature = function.signature;
+            assert!(!function.about.is_empty(), "{signature}");
+            assert!(function.example.contains(function.name()), "the example of {signature} does not use it");
+            let mut bot = rig.bot(function.example);
+            for event in events() {
+                let turned = bot.try_event(event);
+                assert!(turned.failures.is_empty(), "{signature}: {}", turned.failures[0]);
+            }
+            bot.handle.remove();
+        }
+    }
+}
+
+#[test]
+fn every_registered_function_is_in_the_tables() {
+    let documented: BTreeSet<(Option<&str>, &str)> =
+        AREAS.iter().flat_map(|area| area.functions.iter().map(|f| (area.module, f.name()))).collect();
+    for (area, registered) in AREAS.iter().zip(crate::script::api::modules()) {
+        let signatures = registered.module.gen_fn_signatures_with_mapper(|text| text.into());
+        for signature in signatures {
+            let name = signature.split(['(', ' ']).next().unwrap_or_default().trim_start_matches("get$");
+            let operator = !name.starts_with(|c: char| c.is_alphabetic());
+            if operator || name.is_empty() || ["to_string", "to_debug"].contains(&name) {
+                continue;
+            }
+            assert!(documented.contains(&(area.module, name)), "`{signature}` of {} is not documented", area.title);
+        }
+    }
+}
+
+#[test]
+fn the_reference_in_the_docs_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/script-api.md");
+    if std::env::var_os("RHAPSODE_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
+        std::fs::write(&path, reference_markdown()).expect("the page is written");
+    }
+    let found = std::fs::read_to_string(&path).expect("docs/script-api.md");
+    assert!(found == reference_markdown(), "docs/script-api.md is stale: run this test with RHAPSODE_BLESS=1");
+}
+
+#[test]
+fn the_shipped_scripts_load_and_call_only_what_exists() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).expect("scripts/") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "rhai") {
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).expect("readable");
+        let compiled = crate::script::loader::compile("shipped", &path, &source).unwrap_or_else(|f| panic!("{f}"));
+        let uses = crate::script::ScriptUse { compiled, config: json!({}), ..script("shipped", "") };
+        let seen = inspect(&uses, super::now()).unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(seen.problems.is_empty(), "{}", seen.problems[0]);
+        count += 1;
+    }
+    assert!(count >= 4, "only {count} scripts in {}", folder.display());
+}
+
+#[test]
+fn the_shipped_scripts_do_what_they_say() {
+    let rig = Rig::new();
+    let load = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(format!("{name}.rhai"));
+        script(name, &std::fs::read_to_string(path).expect("a shipped script"))
+    };
+    assert_eq!(rig.add("echo", vec![load("echo")]).ask("hello"), ["hello"]);
+
+    let mut greeter = rig.add("greeter", vec![load("greeter")]);
+    assert_eq!(greeter.ask("hi").len(), 1);
+    assert!(greeter.ask("hi again").is_empty(), "it greets once a day");
+
+    let mut dice = rig.add("dice", vec![load("dice")]);
+    let rolled = dice.ask("!roll 2d6");
+    assert!(rolled[0].starts_with("2d6: "), "{rolled:?}");
+    assert_eq!(dice.ask("!roll banana").len(), 1);
+
+    let mut reminder = rig.add("reminder", vec![load("reminder")]);
+    assert_eq!(reminder.ask("!remind 10m tea"), ["#1, due 2026-03-01 12:10 UTC"]);
+    assert!(reminder.ask("!reminders")[0].contains("tea"));
+    rig.advance(Duration::from_secs(601));
+    reminder.told.wait_texts(|said| said.iter().any(|text| text == "ann: tea"));
+    assert_eq!(reminder.ask("!reminders"), ["None."]);
+}
+
+fn events() -> Vec<Event> {
+    let ann = jid("ann@example.org/phone");
+    let subscription =
+        |verb| Event::Subscription { verb, from: ann.to_bare(), text: Some("hello".to_owned()) };
+    let error = StanzaError::new(ErrorKind::Cancel, "item-not-found");
+    let timer = Timer {
+        id: 900_000,
+        script: "main".to_owned(),
+        name: "tea".to_owned(),
+        due: Timestamp::UNIX_EPOCH,
+        late_s: 0,
+        data: json!({ "to": "ann@example.org" }),
+    };
+    let headline = crate::event::Message { kind: MessageKind::Headline, class: Class::Live, ..plain("ann@example.org", "news") };
+    vec![
+        message("ann@example.org/phone", "hello there\nsecond line"),
+        message("ann@example.org/phone", "!roll 6"),
+        Event::Message(Box::new(headline)),
+        Event::Presence(Box::new(Presence {
+            from: ann.clone(),
+            kind: PresenceKind::Available,
+            show: Some(Show::Dnd),
+            status: None,
+            priority: -1,
+        })),
+        subscription(SubscriptionVerb::Subscribe),
+        subscription(SubscriptionVerb::Unsubscribe),
+        subscription(SubscriptionVerb::Subscribed),
+        subscription(SubscriptionVerb::Unsubscribed),
+        Event::Roster(RosterChange::Removed(ann.to_bare())),
+        Event::Online { jid: jid("helper@example.org/x").to_full().expect("full"), resumed: false },
+        Event::Offline { reason: "gone".to_owned(), retry_s: Some(5) },
+        Event::Bounce(Bounce { from: Some(ann.clone()), id: None, error }),
+        Event::Receipt { from: ann.clone(), id: "x".to_owned() },
+        Event::ChatState { from: ann.clone(), state: ChatState::Composing },
+        Event::File(FileLink { from: ann.clone(), place: ann, url: "https://example.org/a".to_owned(), description: None }),
+        Event::Timer(timer),
+    ]
+}
