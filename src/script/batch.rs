@@ -92,7 +92,8 @@ impl Row {
     /// The store kept nothing of the row. What the scripts wrote is at fault, or the store is.
     fn refused(self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) {
         tracing::error!(bot = %cell.identity.name, %error, "a commit was refused");
-        let culprit = matches!(error, StoreError::Key { .. } | StoreError::Quota { .. } | StoreError::Value { .. });
+        let culprit =
+            matches!(error, StoreError::Key { .. } | StoreError::Quota { .. } | StoreError::Value { .. });
         if culprit && self.items.len() <= 1 {
             self.give_up(shared, cell, error);
             return;

@@ -85,7 +85,11 @@ impl Bot {
     pub(super) fn states(&self) -> Vec<ScriptState> {
         let state = |slot: &Slot| ScriptState {
             name: slot.uses.name.clone(),
-            version: slot.instance.as_ref().map_or(slot.uses.compiled.version(), |i| i.uses.compiled.version()).to_owned(),
+            version: slot
+                .instance
+                .as_ref()
+                .map_or(slot.uses.compiled.version(), |i| i.uses.compiled.version())
+                .to_owned(),
             running: slot.instance.is_some(),
             trouble: slot.trouble.clone(),
         };
@@ -105,7 +109,11 @@ impl Bot {
         for uses in scripts {
             let before = old.iter().position(|slot| slot.uses.name == uses.name).map(|at| old.remove(at));
             let slot = match before {
-                Some(slot) if slot.instance.is_some() && slot.trouble.is_none() && same(&slot.uses, &uses) => slot,
+                Some(slot)
+                    if slot.instance.is_some() && slot.trouble.is_none() && same(&slot.uses, &uses) =>
+                {
+                    slot
+                }
                 before => self.replace(before, uses, host, around, progress),
             };
             self.slots.push(slot);
@@ -126,14 +134,19 @@ impl Bot {
         match item {
             Item::After { script, generation, id } => {
                 let Some(at) = self.living(script, *generation) else { return };
-                let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.after.remove(id)) else { return };
+                let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.after.remove(id)) else {
+                    return;
+                };
                 let key = format!("after:{id}");
-                self.turn(at, "after", &key, host, around, progress, move |caller| caller.call_whole(function, Vec::new()));
+                self.turn(at, "after", &key, host, around, progress, move |caller| {
+                    caller.call_whole(function, Vec::new())
+                });
             }
             Item::Event(delivery) => self.event(delivery, host, around, progress),
             Item::Every { script, generation, at: index, due } => {
                 let Some(at) = self.living(script, *generation) else { return };
-                let every = self.slots[at].instance.as_ref().and_then(|i| i.declared.every.get(*index)).cloned();
+                let every =
+                    self.slots[at].instance.as_ref().and_then(|i| i.declared.every.get(*index)).cloned();
                 let Some(every) = every else { return };
                 let key = format!("every:{index}:{}", around.moment.wall.as_millisecond());
                 // The next one follows from when this one was due. After a long sleep, once is enough.
@@ -204,13 +217,21 @@ impl Bot {
         }
     }
 
-    fn event(&mut self, delivery: &Delivery, host: &mut Host, around: &mut Surroundings, progress: &mut Progress) {
+    fn event(
+        &mut self,
+        delivery: &Delivery,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
         let key = &delivery.key;
         match &delivery.event {
             Event::Answer(answer) => self.answer(answer, key, host, around, progress),
             Event::Message(message) => self.message(message, key, host, around, progress),
             Event::Timer(timer) => self.timer(timer, key, host, around, progress),
-            Event::Load => self.chain(&["load"], Wants::default(), key, &Dynamic::UNIT, host, around, progress),
+            Event::Load => {
+                self.chain(&["load"], Wants::default(), key, &Dynamic::UNIT, host, around, progress)
+            }
             event => {
                 let name = simple_name(event);
                 self.chain(&[name], Wants::default(), key, &events::object(event), host, around, progress);
@@ -230,15 +251,19 @@ impl Bot {
         let wants = Wants {
             delayed: matches!(message.class, Class::Archive | Class::History),
             carbons: matches!(message.class, Class::Carbon { .. }),
-            own: own || matches!(message.class, Class::Reflection | Class::Carbon { sent: true }),
+            own: own
+                || message.own
+                || matches!(message.class, Class::Reflection | Class::Carbon { sent: true }),
+            encrypted: message.encrypted && message.text.is_empty(),
         };
         let is_bot = {
             let bots = self.identity.bots.read().unwrap_or_else(PoisonError::into_inner);
-            message.room.is_none() && bots.contains(&message.from.to_bare())
+            message.is_bot || (message.room.is_none() && bots.contains(&message.from.to_bare()))
         };
         let given = Arc::new(Given { message: message.clone(), is_bot });
         let object = Dynamic::from(MessageObject(given.clone()));
-        let talk = message.kind != MessageKind::Headline;
+        // A corrected command has run already, as it was.
+        let talk = message.kind != MessageKind::Headline && message.replaces.is_none();
         if wants == Wants::default()
             && talk
             && let Some((name, rest)) = command::split(&message.text)
@@ -297,7 +322,9 @@ impl Bot {
         let mut found = None;
         let mut first = None;
         for (at, slot) in self.slots.iter().enumerate() {
-            for command in slot.instance.iter().flat_map(|i| &i.declared.commands).filter(|command| heard(command)) {
+            for command in
+                slot.instance.iter().flat_map(|i| &i.declared.commands).filter(|command| heard(command))
+            {
                 first.get_or_insert(at);
                 if found.is_none() && command.answers_to(name) {
                     found = Some((at, command.clone()));
@@ -338,7 +365,8 @@ impl Bot {
     }
 
     fn commands<'a>(&'a self, direct: bool, message: &'a Message) -> impl Iterator<Item = &'a Command> {
-        let all = self.slots.iter().filter_map(|slot| slot.instance.as_ref()).flat_map(|i| &i.declared.commands);
+        let all =
+            self.slots.iter().filter_map(|slot| slot.instance.as_ref()).flat_map(|i| &i.declared.commands);
         let heard = move |command: &&Command| match command.place {
             Place::Any => true,
             Place::Direct => direct,
@@ -371,7 +399,14 @@ impl Bot {
         }
     }
 
-    fn timer(&mut self, timer: &Timer, key: &str, host: &mut Host, around: &mut Surroundings, progress: &mut Progress) {
+    fn timer(
+        &mut self,
+        timer: &Timer,
+        key: &str,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
         if !self.timer_stands(timer, around) {
             return;
         }
@@ -389,9 +424,20 @@ impl Bot {
         around.pending.remove_timer(timer.id);
         match self.slots.iter().position(|slot| slot.uses.name == timer.script) {
             Some(at) if handlers(&self.slots[at], &[event.as_str()], Wants::default()).next().is_some() => {
-                self.script_chain(at, &[event.as_str()], Wants::default(), key, &object, host, around, progress);
+                self.script_chain(
+                    at,
+                    &[event.as_str()],
+                    Wants::default(),
+                    key,
+                    &object,
+                    host,
+                    around,
+                    progress,
+                );
             }
-            _ => tracing::warn!(bot = %self.identity.name, script = timer.script, event, "nobody handles this timer"),
+            _ => {
+                tracing::warn!(bot = %self.identity.name, script = timer.script, event, "nobody handles this timer")
+            }
         }
     }
 
@@ -408,7 +454,14 @@ impl Bot {
         }
     }
 
-    fn answer(&mut self, answer: &Answer, key: &str, host: &mut Host, around: &mut Surroundings, progress: &mut Progress) {
+    fn answer(
+        &mut self,
+        answer: &Answer,
+        key: &str,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
         if let Ok(named) = serde_json::from_str::<serde_json::Value>(&answer.token) {
             let text = |field: &str| named.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
             let event = format!("answer:{}", text("name"));
@@ -416,22 +469,37 @@ impl Bot {
             let object = Dynamic::from(AnswerObject(Arc::new((answer.clone(), data))));
             match self.slots.iter().position(|slot| slot.uses.name == text("script")) {
                 Some(at) => {
-                    self.script_chain(at, &[event.as_str()], Wants::default(), key, &object, host, around, progress);
+                    self.script_chain(
+                        at,
+                        &[event.as_str()],
+                        Wants::default(),
+                        key,
+                        &object,
+                        host,
+                        around,
+                        progress,
+                    );
                 }
-                None => tracing::debug!(bot = %self.identity.name, event, "nobody waits for this answer any more"),
+                None => {
+                    tracing::debug!(bot = %self.identity.name, event, "nobody waits for this answer any more")
+                }
             }
             return;
         }
-        let waiting = |slot: &Slot| slot.instance.as_ref().is_some_and(|i| i.requests.contains_key(&answer.token));
+        let waiting =
+            |slot: &Slot| slot.instance.as_ref().is_some_and(|i| i.requests.contains_key(&answer.token));
         let Some(at) = self.slots.iter().position(waiting) else {
             tracing::debug!(bot = %self.identity.name, "nobody waits for this answer any more");
             return;
         };
-        let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.requests.remove(&answer.token)) else {
+        let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.requests.remove(&answer.token))
+        else {
             return;
         };
         let object = Dynamic::from(AnswerObject(Arc::new((answer.clone(), serde_json::Value::Null))));
-        self.turn(at, "answer", key, host, around, progress, move |caller| caller.call_whole(function, vec![object]));
+        self.turn(at, "answer", key, host, around, progress, move |caller| {
+            caller.call_whole(function, vec![object])
+        });
     }
 
     /// Offers an event to all scripts in order, until one stops it.
@@ -512,7 +580,11 @@ impl Bot {
                     slot.instance = Some(instance);
                     return;
                 }
-                let message = format!("the script has lost {} of {} KiB in cycles of values", leaked / 1024, limit / 1024);
+                let message = format!(
+                    "the script has lost {} of {} KiB in cycles of values",
+                    leaked / 1024,
+                    limit / 1024
+                );
                 let site = instance.site(None);
                 let hint = "a map that holds a closure over itself is never freed".to_owned();
                 let kind = crate::script::error::Kind::Memory;
@@ -526,7 +598,11 @@ impl Bot {
 }
 
 /// Runs handlers in turn until one stops the event.
-fn run_chain(chain: &[Handler], caller: &Caller<'_>, object: &Dynamic) -> Result<(), Box<rhai::EvalAltResult>> {
+fn run_chain(
+    chain: &[Handler],
+    caller: &Caller<'_>,
+    object: &Dynamic,
+) -> Result<(), Box<rhai::EvalAltResult>> {
     for handler in chain {
         let _answer = caller.call(&handler.call, vec![object.clone()])?;
         if turn::stopped() {
@@ -578,11 +654,12 @@ fn wakes(instance: &Instance, progress: &mut Progress) {
 fn handlers<'a>(slot: &'a Slot, names: &'a [&str], sort: Wants) -> impl Iterator<Item = &'a Handler> {
     let all = slot.instance.iter().flat_map(|instance| &instance.declared.handlers);
     all.filter(move |handler| {
-        let Wants { delayed, carbons, own } = handler.wants;
+        let Wants { delayed, carbons, own, encrypted } = handler.wants;
         names.contains(&handler.event.as_str())
             && (delayed || !sort.delayed)
             && (carbons || !sort.carbons)
             && (own || !sort.own)
+            && (encrypted || !sort.encrypted)
     })
 }
 

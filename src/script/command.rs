@@ -72,7 +72,10 @@ impl CommandSpec {
                     return Err(format!("nothing can follow `{}`, which takes the rest", last.name));
                 }
                 if last.optional && !argument.optional {
-                    return Err(format!("`{}` must be given, so it cannot follow the optional `{}`", argument.name, last.name));
+                    return Err(format!(
+                        "`{}` must be given, so it cannot follow the optional `{}`",
+                        argument.name, last.name
+                    ));
                 }
             }
             if arguments.iter().any(|other| other.name == argument.name) {
@@ -146,10 +149,12 @@ impl Argument {
                 "false" | "no" | "off" => false.into(),
                 _ => return Err(wrong("yes or no")),
             },
-            ArgumentKind::Choice(choices) => match choices.iter().find(|choice| choice.eq_ignore_ascii_case(typed)) {
-                Some(choice) => choice.as_str().into(),
-                None => return Err(wrong(&format!("one of {}", choices.join(", ")))),
-            },
+            ArgumentKind::Choice(choices) => {
+                match choices.iter().find(|choice| choice.eq_ignore_ascii_case(typed)) {
+                    Some(choice) => choice.as_str().into(),
+                    None => return Err(wrong(&format!("one of {}", choices.join(", ")))),
+                }
+            }
             ArgumentKind::Float => match typed.parse::<f64>() {
                 Ok(number) if number.is_finite() => number.into(),
                 _ => return Err(wrong("a number")),
@@ -157,17 +162,26 @@ impl Argument {
             ArgumentKind::Int => typed.parse::<i64>().map_err(|_| wrong("a whole number"))?.into(),
             ArgumentKind::Jid => Jid::parse(typed).map_err(|_| wrong("an address"))?.as_str().into(),
             ArgumentKind::Room | ArgumentKind::User => {
-                let what = if self.kind == ArgumentKind::Room { "the address of a room" } else { "somebody's address" };
-                BareJid::parse(typed).ok().filter(|jid| jid.local().is_some()).ok_or_else(|| wrong(what))?.as_str().into()
+                let what = if self.kind == ArgumentKind::Room {
+                    "the address of a room"
+                } else {
+                    "somebody's address"
+                };
+                BareJid::parse(typed)
+                    .ok()
+                    .filter(|jid| jid.local().is_some())
+                    .ok_or_else(|| wrong(what))?
+                    .as_str()
+                    .into()
             }
             ArgumentKind::Rest | ArgumentKind::Word => typed.into(),
             ArgumentKind::Span => {
                 let span = parse_span(typed).ok_or_else(|| wrong("a span such as 10m"))?;
                 i64::try_from(span.as_secs()).map_err(|_| wrong("a shorter span"))?.into()
             }
-            ArgumentKind::When => {
-                Dynamic::from(Time(parse_when(typed, now).ok_or_else(|| wrong("a time such as 10m or 17:30"))?))
-            }
+            ArgumentKind::When => Dynamic::from(Time(
+                parse_when(typed, now).ok_or_else(|| wrong("a time such as 10m or 17:30"))?,
+            )),
         })
     }
 }
@@ -249,7 +263,11 @@ mod tests {
         let cases = [
             ("roll <dice:word> [times:int=1]", "2d6", "dice=\"2d6\" times=1"),
             ("roll <dice:word> [times:int=1]", "2d6 3", "dice=\"2d6\" times=3"),
-            ("say <where:room> <what:rest>", "Team@rooms.example hi  there", "what=\"hi  there\" where=\"team@rooms.example\""),
+            (
+                "say <where:room> <what:rest>",
+                "Team@rooms.example hi  there",
+                "what=\"hi  there\" where=\"team@rooms.example\"",
+            ),
             ("f <x:float> <on:bool>", "1.5 yes", "on=true x=1.5"),
             ("c <way:choice(left|right)>", "LEFT", "way=\"left\""),
             ("s <span:span>", "1h30m", "span=5400"),
@@ -278,7 +296,9 @@ mod tests {
 
     #[test]
     fn wrong_declarations_are_refused() {
-        for spec in ["", "2x", "a b", "a <b", "a <b:blob>", "a <b:rest> <c>", "a [b] <c>", "a <b=1>", "a <b> <b>"] {
+        for spec in
+            ["", "2x", "a b", "a <b", "a <b:blob>", "a <b:rest> <c>", "a [b] <c>", "a <b=1>", "a <b> <b>"]
+        {
             assert!(CommandSpec::parse(spec).is_err(), "{spec}");
         }
     }

@@ -42,8 +42,10 @@ pub(super) struct Wants {
     pub delayed: bool,
     /// Copies of what other resources of the account receive and send.
     pub carbons: bool,
-    /// What the bot itself wrote.
+    /// What the bot itself wrote, or another bot of this process.
     pub own: bool,
+    /// What cannot be read, because it is encrypted.
+    pub encrypted: bool,
 }
 
 /// `command(spec, opts, f)`
@@ -123,11 +125,12 @@ impl Declared {
     /// Notes a handler.
     pub(super) fn on(&mut self, event: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
         check_event(event)?;
-        known_keys("on", opts, &["carbons", "delayed", "own", "priority"])?;
+        known_keys("on", opts, &["carbons", "delayed", "encrypted", "own", "priority"])?;
         let wants = Wants {
             delayed: flag(opts, "delayed")?,
             carbons: flag(opts, "carbons")?,
             own: flag(opts, "own")?,
+            encrypted: flag(opts, "encrypted")?,
         };
         let priority = match opts.get("priority") {
             Some(value) => value.as_int().map_err(|_| wrong("priority", "an int", value))?,
@@ -139,7 +142,13 @@ impl Declared {
     }
 
     /// Notes a command.
-    pub(super) fn command(&mut self, spec: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
+    pub(super) fn command(
+        &mut self,
+        spec: &str,
+        opts: &Map,
+        function: FnPtr,
+        line: usize,
+    ) -> Result<(), Thrown> {
         let spec = CommandSpec::parse(spec).map_err(|why| Thrown::new(Kind::Declaration, why))?;
         known_keys("command", opts, &["alias", "allow", "help", "hidden", "where"])?;
         let place = match text(opts, "where")?.as_deref() {
@@ -154,7 +163,10 @@ impl Declared {
         let alias = texts(opts, "alias")?;
         for name in std::iter::once(&spec.name).chain(&alias) {
             if self.commands.iter().any(|command| command.answers_to(name)) {
-                return Err(Thrown::new(Kind::Declaration, format!("the command `{name}` is declared twice")));
+                return Err(Thrown::new(
+                    Kind::Declaration,
+                    format!("the command `{name}` is declared twice"),
+                ));
             }
         }
         let call = self.callback(function, 2, &format!("the command `{}`", spec.name))?;
@@ -221,7 +233,8 @@ pub(super) fn callback(
     let Some(known) = arities.get(function.fn_name()) else {
         let hint = nearest(function.fn_name(), arities.keys().map(String::as_str))
             .map(|near| format!("did you mean `{near}`?"));
-        let thrown = Thrown::new(Kind::Declaration, format!("{what}: there is no function `{}`", function.fn_name()));
+        let thrown =
+            Thrown::new(Kind::Declaration, format!("{what}: there is no function `{}`", function.fn_name()));
         return Err(Thrown { hint, ..thrown });
     };
     let curried = function.curry().len();
@@ -255,7 +268,9 @@ pub(super) fn check_event(event: &str) -> Result<(), Thrown> {
     let near = nearest(event, EVENTS.iter().map(|(name, _)| *name)).or_else(|| {
         let bare = event.split(':').next().unwrap_or_default();
         let families = EVENTS.iter().filter_map(|(name, _)| name.strip_suffix(":NAME"));
-        nearest(bare, families).and_then(|family| EVENTS.iter().map(|(name, _)| *name).find(|n| n.strip_suffix(":NAME") == Some(family)))
+        nearest(bare, families).and_then(|family| {
+            EVENTS.iter().map(|(name, _)| *name).find(|n| n.strip_suffix(":NAME") == Some(family))
+        })
     });
     Err(match near {
         Some(near) => thrown.hint(format!("did you mean `{near}`?")),
@@ -331,6 +346,7 @@ fn check_type(name: &str, default: &Value, given: &Value) -> Result<(), Thrown> 
     if fits {
         return Ok(());
     }
-    let message = format!("the option `{name}` is a {}, not {given}", values::kind(&values::from_json(default)));
+    let message =
+        format!("the option `{name}` is a {}, not {given}", values::kind(&values::from_json(default)));
     Err(Thrown::new(Kind::Config, message).hint("change it under `config` of the bot or of its script"))
 }

@@ -245,15 +245,27 @@ impl Site<'_> {
         match exceeded {
             Some(Exceeded::Deadline) => {
                 let hint = "raise `limits.turn`, or do less in one turn".to_owned();
-                (Kind::Deadline, format!("the turn took longer than {} ms", limits.turn.as_millis()), Some(hint))
+                (
+                    Kind::Deadline,
+                    format!("the turn took longer than {} ms", limits.turn.as_millis()),
+                    Some(hint),
+                )
             }
             Some(Exceeded::Memory) => {
                 let hint = "raise `limits.memory`, or keep less at once".to_owned();
-                (Kind::Memory, format!("the turn took more than {} KiB of memory", limits.memory / 1024), Some(hint))
+                (
+                    Kind::Memory,
+                    format!("the turn took more than {} KiB of memory", limits.memory / 1024),
+                    Some(hint),
+                )
             }
             Some(Exceeded::Operations) => {
                 let hint = "raise `limits.operations`, or do less in one turn".to_owned();
-                (Kind::Operations, format!("the turn took more than {} operations", limits.operations), Some(hint))
+                (
+                    Kind::Operations,
+                    format!("the turn took more than {} operations", limits.operations),
+                    Some(hint),
+                )
             }
             None => (Kind::Runtime, "the script was ended".to_owned(), None),
         }
@@ -261,13 +273,16 @@ impl Site<'_> {
 
     fn size_hint(&self) -> String {
         let Limits { string, array, map, .. } = self.limits;
-        format!("a string may have {string} bytes, an array {array} elements, a map {map} keys, nested ones included")
+        format!(
+            "a string may have {string} bytes, an array {array} elements, a map {map} keys, nested ones included"
+        )
     }
 
     fn explain_function(&self, signature: &str) -> (Kind, String, Option<String>) {
         let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ")"));
         let arguments = friendly_types(arguments.trim_end_matches(')'));
-        let known = api::function_names().any(|known| known == name) || self.functions.iter().any(|f| f == name);
+        let known =
+            api::function_names().any(|known| known == name) || self.functions.iter().any(|f| f == name);
         if known {
             let hint = api::signatures(name).join("  |  ");
             let hint = (!hint.is_empty()).then(|| format!("it is {hint}"));
@@ -283,7 +298,8 @@ impl Site<'_> {
 /// The candidate that `word` was probably meant to be: at most a third of it differs.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
-    let ranked = candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    let ranked =
+        candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
     ranked.filter(|&(distance, _)| distance <= allowed).min().map(|(_, candidate)| candidate)
 }
 
@@ -292,7 +308,8 @@ fn explain_property(text: &str) -> (Kind, String, Option<String>) {
     let mut quoted = text.split('\'').skip(1).step_by(2);
     match (text.starts_with("Unknown property"), quoted.next(), quoted.next()) {
         (true, Some(property), Some(owner)) => {
-            let near = nearest(property, api::properties(owner)).map(|near| format!("did you mean `{near}`?"));
+            let near =
+                nearest(property, api::properties(owner)).map(|near| format!("did you mean `{near}`?"));
             (Kind::Runtime, format!("a {owner} has no property `{property}`"), near)
         }
         _ => (Kind::Runtime, lower_first(text), None),
@@ -301,7 +318,9 @@ fn explain_property(text: &str) -> (Kind, String, Option<String>) {
 
 fn explain_syntax(cause: &ParseErrorType) -> (String, Option<String>) {
     let hint = match cause {
-        ParseErrorType::VariableUndefined(name) => nearest(name, ["config"]).map(|near| format!("did you mean `{near}`?")),
+        ParseErrorType::VariableUndefined(name) => {
+            nearest(name, ["config"]).map(|near| format!("did you mean `{near}`?"))
+        }
         ParseErrorType::ModuleUndefined(name) => {
             nearest(name, api::area_names()).map(|near| format!("did you mean `{near}::`?"))
         }

@@ -102,7 +102,10 @@ type Checked<T> = Result<T, Box<EvalAltResult>>;
 /// `disable_symbol` covers keywords only; a function registered later shadows the earlier one.
 fn overrides() -> Module {
     let mut module = Module::new();
-    let sleepless = || Thrown::new(Kind::Forbidden, "`sleep` is not available: a script never waits").hint("use `timer::after(\"5s\", || ...)`");
+    let sleepless = || {
+        Thrown::new(Kind::Forbidden, "`sleep` is not available: a script never waits")
+            .hint("use `timer::after(\"5s\", || ...)`")
+    };
     set(&mut module, "sleep", move |_: i64| -> Checked<()> { Err(sleepless().into()) });
     set(&mut module, "sleep", move |_: f64| -> Checked<()> { Err(sleepless().into()) });
     let endless = || Thrown::new(Kind::Forbidden, "`exit` is not available").hint("use `return`");

@@ -113,7 +113,8 @@ fn seen(instance: &Instance, problems: Vec<ScriptError>) -> Inspected {
 /// Calls by names that neither the script nor the engine has.
 fn unknown_calls(instance: &Instance, host: &mut Host) -> Vec<ScriptError> {
     let inner = &instance.uses.compiled.inner;
-    let mut known: BTreeSet<String> = host.engine_mut().gen_fn_signatures(true).iter().map(|s| name_of(s)).collect();
+    let mut known: BTreeSet<String> =
+        host.engine_mut().gen_fn_signatures(true).iter().map(|s| name_of(s)).collect();
     known.extend(inner.functions.iter().cloned());
     known.extend(KEYWORDS.iter().map(|word| (*word).to_owned()));
     let site = instance.site(None);
@@ -149,7 +150,8 @@ fn unknown_calls(instance: &Instance, host: &mut Host) -> Vec<ScriptError> {
 }
 
 /// Functions that the language itself has.
-const KEYWORDS: &[&str] = &["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "print", "debug", "type_of", "this"];
+const KEYWORDS: &[&str] =
+    &["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "print", "debug", "type_of", "this"];
 
 /// `get` of `store::get(key: &str) -> Dynamic`.
 fn name_of(signature: &str) -> String {

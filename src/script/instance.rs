@@ -77,12 +77,20 @@ pub(super) struct Caller<'a> {
 
 impl Caller<'_> {
     /// Calls a function with as many of `arguments` as it takes.
-    pub(super) fn call(&self, callback: &Callback, arguments: Vec<Dynamic>) -> Result<Dynamic, Box<EvalAltResult>> {
+    pub(super) fn call(
+        &self,
+        callback: &Callback,
+        arguments: Vec<Dynamic>,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
         self.call_pointer(&callback.function, callback.arity, arguments)
     }
 
     /// Calls a function that was checked when it was handed in, with as many of `arguments` as it takes.
-    pub(super) fn call_whole(&self, function: FnPtr, arguments: Vec<Dynamic>) -> Result<(), Box<EvalAltResult>> {
+    pub(super) fn call_whole(
+        &self,
+        function: FnPtr,
+        arguments: Vec<Dynamic>,
+    ) -> Result<(), Box<EvalAltResult>> {
         let offered = arguments.len();
         let callback = declare::callback(self.arities, function, offered, "the function")?;
         self.call(&callback, arguments).map(drop)
@@ -147,7 +155,10 @@ impl Instance {
         result?;
         let site = instance.site(None);
         let Some(global) = turn.loaded.take() else {
-            return Err(site.plain(Kind::Declaration, "the top level of a script must run to its end: no `return` there"));
+            return Err(site.plain(
+                Kind::Declaration,
+                "the top level of a script must run to its end: no `return` there",
+            ));
         };
         let declared = turn.declared.take().map(|declared| *declared).unwrap_or_default();
         instance.check_config(&declared)?;
@@ -169,10 +180,15 @@ impl Instance {
     ) -> Ended {
         let limits = self.uses.limits;
         let turn = self.turn(event, key, around);
-        let left = usize::try_from(self.retained).map_or(limits.memory, |kept| limits.memory.saturating_sub(kept));
+        let left =
+            usize::try_from(self.retained).map_or(limits.memory, |kept| limits.memory.saturating_sub(kept));
         let inner = &self.uses.compiled.inner;
-        let caller =
-            Caller { engine: host.engine(&limits), global: &self.global, source: &inner.file, arities: &inner.arities };
+        let caller = Caller {
+            engine: host.engine(&limits),
+            global: &self.global,
+            source: &inner.file,
+            arities: &inner.arities,
+        };
         let site = self.site(Some(event));
         let (turn, result, growth, elapsed) = measure(turn, &site, &limits, left, || work(&caller));
         let mut turn = finish(turn, around);
@@ -186,11 +202,20 @@ impl Instance {
             failure = Some(ScriptError { hint: Some(hint.to_owned()), ..site.plain(Kind::Memory, message) });
         }
         let spoilt = match &failure {
-            Some(failure) => failure.kind == Kind::Panic || (failure.kind == Kind::Memory && kept > limits.memory / 2),
+            Some(failure) => {
+                failure.kind == Kind::Panic || (failure.kind == Kind::Memory && kept > limits.memory / 2)
+            }
             None => false,
         };
         if failure.is_some() {
-            return Ended { actions: Vec::new(), after: Vec::new(), failure, stopped: turn.stopped, elapsed, spoilt };
+            return Ended {
+                actions: Vec::new(),
+                after: Vec::new(),
+                failure,
+                stopped: turn.stopped,
+                elapsed,
+                spoilt,
+            };
         }
         around.pending.absorb(std::mem::take(&mut turn.own));
         let (actions, after) = self.keep(std::mem::take(&mut turn.effects));

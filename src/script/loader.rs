@@ -66,7 +66,14 @@ impl Compiled {
 pub fn compile(name: &str, path: &Path, source: &str) -> Result<Compiled, ScriptError> {
     stack::on_script_thread(|| {
         let file = path.display().to_string();
-        let site = Site { bot: "", script: name, file: &file, event: None, functions: &[], limits: &Limits::DEFAULT };
+        let site = Site {
+            bot: "",
+            script: name,
+            file: &file,
+            event: None,
+            functions: &[],
+            limits: &Limits::DEFAULT,
+        };
         match catch_unwind(AssertUnwindSafe(|| compile_here(&site, path, source))) {
             Ok(result) => result.map(shared),
             Err(_) => Err(site.plain(Kind::Panic, "the compiler panicked: this is a fault of the program")),
@@ -162,7 +169,9 @@ impl Confined {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '/' | '-');
         if !name.chars().all(allowed) || name.split('/').any(str::is_empty) {
             let thrown = Thrown::new(Kind::Import, format!("`{name}` is no name of a module"));
-            return Err(thrown.hint("use a-z, 0-9, `_`, `-` and `/`, and leave `.rhai` out: `import \"lib/words\" as words;`"));
+            return Err(thrown.hint(
+                "use a-z, 0-9, `_`, `-` and `/`, and leave `.rhai` out: `import \"lib/words\" as words;`",
+            ));
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(import) = seen.get(name) {

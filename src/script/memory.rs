@@ -89,7 +89,8 @@ mod tests {
         let before = held();
         let kept = uncounted(|| vec![0u8; 5_000]);
         assert_eq!(held(), before);
-        let outcome = std::panic::catch_unwind(|| uncounted(|| -> () { std::panic::resume_unwind(Box::new(())) }));
+        let outcome =
+            std::panic::catch_unwind(|| uncounted(|| -> () { std::panic::resume_unwind(Box::new(())) }));
         drop(uncounted(|| outcome));
         uncounted(|| drop(kept));
         assert!((held() - before).abs() < 64, "{}", held() - before);

@@ -23,9 +23,9 @@ pub mod memory;
 pub mod pool;
 mod span;
 mod stack;
-mod ticker;
 #[cfg(test)]
 mod tests;
+mod ticker;
 mod turn;
 mod values;
 

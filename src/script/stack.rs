@@ -10,7 +10,10 @@ thread_local! {
 }
 
 /// Starts a thread that may compile, run and drop script values.
-pub(super) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<std::thread::JoinHandle<()>> {
+pub(super) fn spawn(
+    name: String,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
         SCRIPT_THREAD.set(true);
         work();

@@ -155,7 +155,9 @@ impl Ticker {
                 What::Wake(Wake { script, generation, kind, .. }) => {
                     let item = match kind {
                         WakeKind::After { id } => Item::After { script, generation, id },
-                        WakeKind::Every { at: index } => Item::Every { script, generation, at: index, due: at },
+                        WakeKind::Every { at: index } => {
+                            Item::Every { script, generation, at: index, due: at }
+                        }
                     };
                     shared.push(&cell, item);
                 }
@@ -224,7 +226,8 @@ impl Ticker {
 impl State {
     /// How long nothing is due.
     fn wait(&self, now: Moment) -> Duration {
-        let heap = self.heap.peek().map_or(LONGEST, |Reverse(entry)| entry.at.saturating_duration_since(now.at));
+        let heap =
+            self.heap.peek().map_or(LONGEST, |Reverse(entry)| entry.at.saturating_duration_since(now.at));
         let stored = match self.next_due {
             Some(due) => Duration::try_from(due.duration_since(now.wall)).unwrap_or(Duration::ZERO),
             None => LONGEST,

@@ -139,8 +139,11 @@ pub(super) fn declare<T>(
 ) -> Result<T, Box<EvalAltResult>> {
     with(|turn| {
         let Some(mut declared) = turn.declared.take() else {
-            return Err(Thrown::new(Kind::Declaration, "declarations must stand at the top level of the script")
-                .hint("a reload replaces them as a whole, so they cannot come later"));
+            return Err(Thrown::new(
+                Kind::Declaration,
+                "declarations must stand at the top level of the script",
+            )
+            .hint("a reload replaces them as a whole, so they cannot come later"));
         };
         let result = work(turn, &mut declared);
         turn.declared = Some(declared);
@@ -219,7 +222,12 @@ impl Turn {
     }
 
     /// Sets or removes the value under `key`.
-    pub(super) fn put(&mut self, key: &str, value: Option<Value>, expires: Option<Timestamp>) -> Result<(), Thrown> {
+    pub(super) fn put(
+        &mut self,
+        key: &str,
+        value: Option<Value>,
+        expires: Option<Timestamp>,
+    ) -> Result<(), Thrown> {
         let bounds = crate::store::Limits::DEFAULT;
         if key.is_empty() || key.len() > bounds.key {
             let message = format!("a key has 1 to {} bytes, not {}", bounds.key, key.len());
@@ -233,7 +241,9 @@ impl Turn {
         self.count_write()?;
         self.weigh(weight + key.len() + 64)?;
         let script = self.script.clone();
-        memory::uncounted(|| self.own.values.insert((script, key.to_owned()), Entry { value: value.clone(), expires }));
+        memory::uncounted(|| {
+            self.own.values.insert((script, key.to_owned()), Entry { value: value.clone(), expires })
+        });
         Ok(())
     }
 
@@ -254,7 +264,11 @@ impl Turn {
         let stored = stored.map_err(|error| from_store(&error))?;
         let mut keys: BTreeSet<&str> = stored.iter().map(String::as_str).collect();
         for (key, lives) in changed {
-            if lives { keys.insert(key) } else { keys.remove(key) };
+            if lives {
+                keys.insert(key)
+            } else {
+                keys.remove(key)
+            };
         }
         Ok(keys.into_iter().take(limit).map(str::to_owned).collect())
     }
@@ -308,7 +322,8 @@ impl Turn {
         }
         let stored = self.reader.timers(&self.scope(), name, limit + changed.len());
         let stored = stored.map_err(|error| from_store(&error))?;
-        let mut rows: Vec<TimerRow> = stored.into_iter().filter(|row| !changed.contains_key(&row.id)).collect();
+        let mut rows: Vec<TimerRow> =
+            stored.into_iter().filter(|row| !changed.contains_key(&row.id)).collect();
         let fits = |row: &&TimerRow| *row.script == *self.script && name.is_none_or(|name| row.name == name);
         rows.extend(changed.into_values().flatten().filter(fits).cloned());
         rows.sort_by_key(|row| (row.due, row.id));

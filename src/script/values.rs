@@ -29,7 +29,9 @@ fn convert(value: &Dynamic, depth: usize) -> Result<Value, String> {
         return Ok(Value::from(number));
     }
     if let Ok(number) = value.as_float() {
-        return Number::from_f64(number).map(Value::Number).ok_or_else(|| format!("`{number}` cannot be stored"));
+        return Number::from_f64(number)
+            .map(Value::Number)
+            .ok_or_else(|| format!("`{number}` cannot be stored"));
     }
     if let Ok(text) = value.as_immutable_string_ref() {
         return Ok(Value::String(text.to_string()));
@@ -38,7 +40,11 @@ fn convert(value: &Dynamic, depth: usize) -> Result<Value, String> {
         return Ok(Value::String(character.to_string()));
     }
     if let Ok(array) = value.as_array_ref() {
-        return array.iter().map(|item| convert(item, depth)).collect::<Result<Vec<_>, _>>().map(Value::Array);
+        return array
+            .iter()
+            .map(|item| convert(item, depth))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Value::Array);
     }
     if let Ok(map) = value.as_map_ref() {
         let pairs = map.iter().map(|(key, item)| Ok((key.to_string(), convert(item, depth)?)));
@@ -74,7 +80,9 @@ pub(super) fn weight(value: &Value) -> usize {
         Value::Null | Value::Bool(_) | Value::Number(_) => 16,
         Value::String(text) => 32 + text.len(),
         Value::Array(items) => 32 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(pairs) => 32 + pairs.iter().map(|(key, item)| 48 + key.len() + weight(item)).sum::<usize>(),
+        Value::Object(pairs) => {
+            32 + pairs.iter().map(|(key, item)| 48 + key.len() + weight(item)).sum::<usize>()
+        }
     }
 }
 

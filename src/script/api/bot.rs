@@ -130,7 +130,9 @@ fn register(module: &mut Module) {
     put(module, "iq", |kind: &str, to: &str, payload: Dynamic, name: &str, data: Dynamic| {
         ask_by_name(kind, to, &payload, name, &data)
     });
-    put(module, "contact", |jid: &str| -> Checked<ContactObject> { Ok(ContactObject(address(jid)?.to_bare())) });
+    put(module, "contact", |jid: &str| -> Checked<ContactObject> {
+        Ok(ContactObject(address(jid)?.to_bare()))
+    });
     module.set_custom_type::<ContactObject>("Contact");
     getter(module, "jid", |contact: &mut ContactObject| contact.0.as_str().to_owned());
     let verbs = [
@@ -142,7 +144,9 @@ fn register(module: &mut Module) {
     for (name, verb) in verbs {
         set(module, name, move |contact: &mut ContactObject| subscription(&contact.0, verb));
     }
-    set(module, "save", |contact: &mut ContactObject, name: &str, groups: Array| save(&contact.0, name, &groups));
+    set(module, "save", |contact: &mut ContactObject, name: &str, groups: Array| {
+        save(&contact.0, name, &groups)
+    });
     set(module, "remove", |contact: &mut ContactObject| -> Checked<()> {
         turn::act(|turn| turn.push(128, || Action::RosterRemove { jid: contact.0.clone() }))
     });
@@ -190,13 +194,20 @@ fn ask_by_name(kind: &str, to: &str, payload: &Dynamic, name: &str, data: &Dynam
         declare::check_event(&format!("answer:{name}"))?;
         let data = values::to_json(data).map_err(|why| Thrown::new(Kind::Runtime, why))?;
         let id = turn.next_id();
-        let token = serde_json::json!({ "script": &*turn.script, "name": name, "data": data, "id": id }).to_string();
+        let token =
+            serde_json::json!({ "script": &*turn.script, "name": name, "data": data, "id": id }).to_string();
         request(turn, kind, to, payload, &token)?;
         Ok(id)
     })
 }
 
-fn request(turn: &mut turn::Turn, kind: &str, to: &str, payload: &Dynamic, token: &str) -> Result<(), Thrown> {
+fn request(
+    turn: &mut turn::Turn,
+    kind: &str,
+    to: &str,
+    payload: &Dynamic,
+    token: &str,
+) -> Result<(), Thrown> {
     let kind = match kind {
         "get" => RequestKind::Get,
         "set" => RequestKind::Set,

@@ -19,7 +19,7 @@ pub(super) const AREA: Area = Area {
         },
         Function {
             signature: "on(event: string, opts: map, f: |e|)",
-            about: "The same with options: `priority` (an int; higher runs earlier), and `delayed`, `carbons`, `own`, which also let in history, copies from other devices, and the bot's own messages.",
+            about: "The same with options: `priority` (an int; higher runs earlier), and `delayed`, `carbons`, `own`, `encrypted`, which also let in history, copies from other devices, what bots of this process wrote, and what cannot be read.",
             example: r#"on("message", #{ priority: 10 }, |m| {
     if m.text == "quiet" { m.stop(); }
 });"#,
@@ -60,8 +60,12 @@ on("message", |m| m.reply(GREETING));"#,
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 fn register(module: &mut Module) {
-    set(module, "on", |context: NativeCallContext, event: &str, f: FnPtr| on(&context, event, &Map::new(), f));
-    set(module, "on", |context: NativeCallContext, event: &str, opts: Map, f: FnPtr| on(&context, event, &opts, f));
+    set(module, "on", |context: NativeCallContext, event: &str, f: FnPtr| {
+        on(&context, event, &Map::new(), f)
+    });
+    set(module, "on", |context: NativeCallContext, event: &str, opts: Map, f: FnPtr| {
+        on(&context, event, &opts, f)
+    });
     set(module, "command", |context: NativeCallContext, spec: &str, help: &str, f: FnPtr| {
         let opts = Map::from([("help".into(), help.into())]);
         command(&context, spec, &opts, f)

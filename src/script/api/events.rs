@@ -6,8 +6,8 @@ use rhai::{Dynamic, EvalAltResult, Map, Module};
 
 use crate::action::Action;
 use crate::event::{
-    Answer, Bounce, ChatState, Contact, Event, FileLink, Presence, RequestFailed, RosterChange, SubscriptionState,
-    SubscriptionVerb,
+    Answer, Bounce, ChatState, Contact, Event, FileLink, Presence, RequestFailed, RosterChange,
+    SubscriptionState, SubscriptionVerb,
 };
 use crate::jid::BareJid;
 use crate::script::api::message::send;
@@ -35,38 +35,150 @@ pub(super) const AREA: Area = Area {
         ("a", "Answer"),
     ],
     functions: &[
-        function("p.from: string", "`presence`: whose presence.", r#"on("presence", |p| log::debug(p.from));"#),
-        function("p.who: string", "`presence`: the same without resource.", r#"on("presence", |p| store::set("seen/" + p.who, true));"#),
-        function("p.kind: string", "`presence`: `available`, `unavailable` or `error`.", r#"on("presence", |p| log::debug(p.kind));"#),
-        function("p.show: string", "`presence`: `away`, `chat`, `dnd`, `xa`, or nothing.", r#"on("presence", |p| if p.show == "dnd" { log::debug("busy"); });"#),
-        function("p.status: string", "`presence`: the status text, or nothing.", r#"on("presence", |p| log::debug(`${p.status}`));"#),
-        function("p.priority: int", "`presence`: -128 to 127.", r#"on("presence", |p| if p.priority < 0 { log::debug("shy"); });"#),
-        function("c.from: string", "`subscribe` and its kin: who it is about.", r#"on("subscribe", |c| log::info(`${c.from} wants to see me`));"#),
-        function("c.text: string", "`subscribe`: what came with the request, or nothing.", r#"on("subscribe", |c| log::info(`${c.text}`));"#),
-        function("c.approve()", "`subscribe`: lets them see the bot's presence.", r#"on("subscribe", |c| c.approve());"#),
-        function("c.deny()", "`subscribe`: refuses it.", r#"on("subscribe", |c| if !c.from.ends_with("@example.org") { c.deny(); });"#),
-        function("r.kind: string", "`roster`: `loaded`, `set` or `removed`.", r#"on("roster", |r| log::debug(r.kind));"#),
-        function("r.contacts: array", "`roster`: maps with `jid`, `name`, `subscription`, `ask`, `groups`; all contacts where it was loaded.", r#"on("roster", |r| for contact in r.contacts { log::debug(contact.jid); });"#),
-        function("o.jid: string", "`online`: the bot's full address.", r#"on("online", |o| log::info(`here as ${o.jid}`));"#),
-        function("o.resumed: bool", "`online`: whether the old session goes on, with nothing lost.", r#"on("online", |o| if !o.resumed { bot::status("chat", "back"); });"#),
+        function(
+            "p.from: string",
+            "`presence`: whose presence.",
+            r#"on("presence", |p| log::debug(p.from));"#,
+        ),
+        function(
+            "p.who: string",
+            "`presence`: the same without resource.",
+            r#"on("presence", |p| store::set("seen/" + p.who, true));"#,
+        ),
+        function(
+            "p.kind: string",
+            "`presence`: `available`, `unavailable` or `error`.",
+            r#"on("presence", |p| log::debug(p.kind));"#,
+        ),
+        function(
+            "p.show: string",
+            "`presence`: `away`, `chat`, `dnd`, `xa`, or nothing.",
+            r#"on("presence", |p| if p.show == "dnd" { log::debug("busy"); });"#,
+        ),
+        function(
+            "p.status: string",
+            "`presence`: the status text, or nothing.",
+            r#"on("presence", |p| log::debug(`${p.status}`));"#,
+        ),
+        function(
+            "p.priority: int",
+            "`presence`: -128 to 127.",
+            r#"on("presence", |p| if p.priority < 0 { log::debug("shy"); });"#,
+        ),
+        function(
+            "c.from: string",
+            "`subscribe` and its kin: who it is about.",
+            r#"on("subscribe", |c| log::info(`${c.from} wants to see me`));"#,
+        ),
+        function(
+            "c.text: string",
+            "`subscribe`: what came with the request, or nothing.",
+            r#"on("subscribe", |c| log::info(`${c.text}`));"#,
+        ),
+        function(
+            "c.approve()",
+            "`subscribe`: lets them see the bot's presence.",
+            r#"on("subscribe", |c| c.approve());"#,
+        ),
+        function(
+            "c.deny()",
+            "`subscribe`: refuses it.",
+            r#"on("subscribe", |c| if !c.from.ends_with("@example.org") { c.deny(); });"#,
+        ),
+        function(
+            "r.kind: string",
+            "`roster`: `loaded`, `set` or `removed`.",
+            r#"on("roster", |r| log::debug(r.kind));"#,
+        ),
+        function(
+            "r.contacts: array",
+            "`roster`: maps with `jid`, `name`, `subscription`, `ask`, `groups`; all contacts where it was loaded.",
+            r#"on("roster", |r| for contact in r.contacts { log::debug(contact.jid); });"#,
+        ),
+        function(
+            "o.jid: string",
+            "`online`: the bot's full address.",
+            r#"on("online", |o| log::info(`here as ${o.jid}`));"#,
+        ),
+        function(
+            "o.resumed: bool",
+            "`online`: whether the old session goes on, with nothing lost.",
+            r#"on("online", |o| if !o.resumed { bot::status("chat", "back"); });"#,
+        ),
         function("l.reason: string", "`offline`: why.", r#"on("offline", |l| log::warn(l.reason));"#),
-        function("l.retry_s: int", "`offline`: seconds until the next try, or nothing if there is none.", r#"on("offline", |l| log::warn(`again in ${l.retry_s} s`));"#),
-        function("b.from: string", "`bounce`: who returned the message, or nothing.", r#"on("bounce", |b| log::warn(`${b.from} refused it`));"#),
-        function("b.id: string", "`bounce`: the id that `reply` or `bot::send` gave.", r#"on("bounce", |b| log::warn(`${b.id}`));"#),
-        function("b.condition: string", "`bounce`: why, such as `item-not-found`.", r#"on("bounce", |b| log::warn(b.condition));"#),
-        function("b.kind: string", "`bounce`: `auth`, `cancel`, `continue`, `modify` or `wait`.", r#"on("bounce", |b| if b.kind == "wait" { log::info("later"); });"#),
-        function("b.text: string", "`bounce`: words of the one who returned it, or nothing.", r#"on("bounce", |b| log::warn(`${b.text}`));"#),
-        function("d.from: string", "`receipt`: who received it.", r#"on("receipt", |d| log::debug(d.from));"#),
-        function("d.id: string", "`receipt`: the id that `reply` or `bot::send` gave.", r#"on("receipt", |d| log::debug(d.id));"#),
+        function(
+            "l.retry_s: int",
+            "`offline`: seconds until the next try, or nothing if there is none.",
+            r#"on("offline", |l| log::warn(`again in ${l.retry_s} s`));"#,
+        ),
+        function(
+            "b.from: string",
+            "`bounce`: who returned the message, or nothing.",
+            r#"on("bounce", |b| log::warn(`${b.from} refused it`));"#,
+        ),
+        function(
+            "b.id: string",
+            "`bounce`: the id that `reply` or `bot::send` gave.",
+            r#"on("bounce", |b| log::warn(`${b.id}`));"#,
+        ),
+        function(
+            "b.condition: string",
+            "`bounce`: why, such as `item-not-found`.",
+            r#"on("bounce", |b| log::warn(b.condition));"#,
+        ),
+        function(
+            "b.kind: string",
+            "`bounce`: `auth`, `cancel`, `continue`, `modify` or `wait`.",
+            r#"on("bounce", |b| if b.kind == "wait" { log::info("later"); });"#,
+        ),
+        function(
+            "b.text: string",
+            "`bounce`: words of the one who returned it, or nothing.",
+            r#"on("bounce", |b| log::warn(`${b.text}`));"#,
+        ),
+        function(
+            "d.from: string",
+            "`receipt`: who received it.",
+            r#"on("receipt", |d| log::debug(d.from));"#,
+        ),
+        function(
+            "d.id: string",
+            "`receipt`: the id that `reply` or `bot::send` gave.",
+            r#"on("receipt", |d| log::debug(d.id));"#,
+        ),
         function("y.from: string", "`typing`: who.", r#"on("typing", |y| log::debug(y.from));"#),
-        function("y.state: string", "`typing`: `active`, `composing`, `paused`, `inactive` or `gone`.", r#"on("typing", |y| log::debug(y.state));"#),
+        function(
+            "y.state: string",
+            "`typing`: `active`, `composing`, `paused`, `inactive` or `gone`.",
+            r#"on("typing", |y| log::debug(y.state));"#,
+        ),
         function("f.from: string", "`file`: the sender.", r#"on("file", |f| log::info(f.from));"#),
-        function("f.place: string", "`file`: where an answer goes.", r#"on("file", |f| bot::send(f.place, "got it"));"#),
-        function("f.url: string", "`file`: the address, unchecked; nothing is fetched.", r#"on("file", |f| log::info(f.url));"#),
-        function("f.description: string", "`file`: the sender's words, or nothing.", r#"on("file", |f| log::info(`${f.description}`));"#),
-        function("f.reply(text) -> string", "`file`: answers it.", r#"on("file", |f| { f.reply("thank you"); });"#),
+        function(
+            "f.place: string",
+            "`file`: where an answer goes.",
+            r#"on("file", |f| bot::send(f.place, "got it"));"#,
+        ),
+        function(
+            "f.url: string",
+            "`file`: the address, unchecked; nothing is fetched.",
+            r#"on("file", |f| log::info(f.url));"#,
+        ),
+        function(
+            "f.description: string",
+            "`file`: the sender's words, or nothing.",
+            r#"on("file", |f| log::info(`${f.description}`));"#,
+        ),
+        function(
+            "f.reply(text) -> string",
+            "`file`: answers it.",
+            r#"on("file", |f| { f.reply("thank you"); });"#,
+        ),
         function("a.ok: bool", "Answers of `bot::iq`: whether there is a result.", ASK_OK),
-        function("a.error: string", "Answers of `bot::iq`: the condition, `timeout` or `session-lost`; nothing where it went well.", ASK_ERROR),
+        function(
+            "a.error: string",
+            "Answers of `bot::iq`: the condition, `timeout` or `session-lost`; nothing where it went well.",
+            ASK_ERROR,
+        ),
         function("a.xml: Xml", "Answers of `bot::iq`: the payload, or nothing.", ASK_XML),
         function("a.data", "Answers of `bot::iq` by name: what was to be remembered.", ASK_DATA),
     ],
@@ -117,9 +229,13 @@ type Checked<T> = Result<T, Box<EvalAltResult>>;
 pub(in crate::script) fn object(event: &Event) -> Dynamic {
     match event {
         Event::Bounce(bounce) => Dynamic::from(BounceObject(Arc::new(bounce.clone()))),
-        Event::ChatState { from, state } => Dynamic::from(TypingObject(Arc::new((from.as_str().to_owned(), *state)))),
+        Event::ChatState { from, state } => {
+            Dynamic::from(TypingObject(Arc::new((from.as_str().to_owned(), *state))))
+        }
         Event::File(link) => Dynamic::from(FileObject(Arc::new(link.clone()))),
-        Event::Offline { reason, retry_s } => Dynamic::from(OfflineObject(Arc::new((reason.clone(), *retry_s)))),
+        Event::Offline { reason, retry_s } => {
+            Dynamic::from(OfflineObject(Arc::new((reason.clone(), *retry_s))))
+        }
         Event::Online { jid, resumed } => {
             Dynamic::from(OnlineObject(Arc::new((jid.as_str().to_owned(), *resumed))))
         }
@@ -208,7 +324,10 @@ fn contact(contact: &Contact) -> Dynamic {
         ("name".into(), optional(contact.name.as_deref())),
         ("subscription".into(), subscription.into()),
         ("ask".into(), contact.ask.into()),
-        ("groups".into(), Dynamic::from_array(contact.groups.iter().map(|group| group.as_str().into()).collect())),
+        (
+            "groups".into(),
+            Dynamic::from_array(contact.groups.iter().map(|group| group.as_str().into()).collect()),
+        ),
     ]))
 }
 

@@ -17,7 +17,11 @@ pub(super) const AREA: Area = Area {
             about: "Only seen when asked for.",
             example: r#"on("message", |m| log::debug(`got ${m.id}`));"#,
         },
-        Function { signature: "log::info(text)", about: "What goes its way.", example: r#"on("load", |e| log::info("ready"));"# },
+        Function {
+            signature: "log::info(text)",
+            about: "What goes its way.",
+            example: r#"on("load", |e| log::info("ready"));"#,
+        },
         Function {
             signature: "log::warn(text)",
             about: "What somebody should look at some day.",
@@ -35,18 +39,26 @@ pub(super) const AREA: Area = Area {
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 fn register(module: &mut Module) {
-    put(module, "debug", |text: Dynamic| line(&text, |turn, text| {
-        tracing::debug!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
-    }));
-    put(module, "info", |text: Dynamic| line(&text, |turn, text| {
-        tracing::info!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
-    }));
-    put(module, "warn", |text: Dynamic| line(&text, |turn, text| {
-        tracing::warn!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
-    }));
-    put(module, "error", |text: Dynamic| line(&text, |turn, text| {
-        tracing::error!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
-    }));
+    put(module, "debug", |text: Dynamic| {
+        line(&text, |turn, text| {
+            tracing::debug!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
+        })
+    });
+    put(module, "info", |text: Dynamic| {
+        line(&text, |turn, text| {
+            tracing::info!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
+        })
+    });
+    put(module, "warn", |text: Dynamic| {
+        line(&text, |turn, text| {
+            tracing::warn!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
+        })
+    });
+    put(module, "error", |text: Dynamic| {
+        line(&text, |turn, text| {
+            tracing::error!(bot = %turn.bot.name, script = %turn.script, event = %turn.event, "{text}");
+        })
+    });
 }
 
 fn line(text: &Dynamic, write: impl FnOnce(&Turn, &str)) -> Checked<()> {

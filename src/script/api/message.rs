@@ -21,26 +21,112 @@ pub(super) const AREA: Area = Area {
     about: "`m` is what handlers of `message`, `room`, `mention`, `pm` and `headline` get, and commands.",
     objects: &[("m", "Message")],
     functions: &[
-        property("m.id: string", "The id its sender gave it, or nothing.", r#"on("message", |m| log::info(`id ${m.id}`));"#),
-        property("m.from: string", "The sender's address; in a room, that of the occupant.", r#"on("message", |m| m.reply(`hello ${m.from}`));"#),
-        property("m.resource: string", "The sender's resource, or nothing.", r#"on("message", |m| log::info(`from device ${m.resource}`));"#),
-        property("m.place: string", "Where an answer goes: the room, the occupant, or the sender.", r#"on("message", |m| bot::send(m.place, "noted"));"#),
-        property("m.room: string", "The room, or nothing.", r#"on("message", |m| if m.room == () { m.reply("just us"); });"#),
-        property("m.nick: string", "What to call the sender.", r#"on("message", |m| m.reply(`hello ${m.nick}`));"#),
-        property("m.who: string", "The strongest identity known of the sender: the key for what belongs to a person.", r#"on("message", |m| { store::incr("count/" + m.who); });"#),
+        property(
+            "m.id: string",
+            "The id its sender gave it, or nothing.",
+            r#"on("message", |m| log::info(`id ${m.id}`));"#,
+        ),
+        property(
+            "m.from: string",
+            "The sender's address; in a room, that of the occupant.",
+            r#"on("message", |m| m.reply(`hello ${m.from}`));"#,
+        ),
+        property(
+            "m.resource: string",
+            "The sender's resource, or nothing.",
+            r#"on("message", |m| log::info(`from device ${m.resource}`));"#,
+        ),
+        property(
+            "m.place: string",
+            "Where an answer goes: the room, the occupant, or the sender.",
+            r#"on("message", |m| bot::send(m.place, "noted"));"#,
+        ),
+        property(
+            "m.room: string",
+            "The room, or nothing.",
+            r#"on("message", |m| if m.room == () { m.reply("just us"); });"#,
+        ),
+        property(
+            "m.nick: string",
+            "What to call the sender.",
+            r#"on("message", |m| m.reply(`hello ${m.nick}`));"#,
+        ),
+        property(
+            "m.who: string",
+            "The strongest identity known of the sender: the key for what belongs to a person.",
+            r#"on("message", |m| { store::incr("count/" + m.who); });"#,
+        ),
         property("m.text: string", "The text.", r#"on("message", |m| m.reply(m.text.to_upper()));"#),
-        property("m.raw_text: string", "The text as it was written, before a mention of the bot is taken off.", r#"on("message", |m| log::debug(m.raw_text));"#),
-        property("m.subject: string", "The subject, or nothing.", r#"on("message", |m| if m.subject != () { m.reply(`about ${m.subject}`); });"#),
-        property("m.lang: string", "The language of the text, or nothing.", r#"on("message", |m| log::debug(`in ${m.lang}`));"#),
-        property("m.kind: string", "`chat`, `normal`, `groupchat` or `headline`.", r#"on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#),
-        property("m.delayed: bool", "Whether it is older than now: kept for the bot while it was away, or history.", r#"on("message", |m| if m.delayed { m.reply("sorry, I was away"); });"#),
-        property("m.stamp: time", "When it was sent; now where nothing is known.", r#"on("message", |m| m.reply(`sent ${time::show(m.stamp)}`));"#),
-        property("m.thread_id: string", "The thread it belongs to, or nothing. Replies carry it on.", r#"on("message", |m| log::debug(`thread ${m.thread_id}`));"#),
-        property("m.is_bot: bool", "Whether the sender is a bot of this process.", r#"on("message", |m| if !m.is_bot { m.reply("hello, human"); });"#),
-        property("m.encrypted: bool", "Whether the real text is encrypted, so that `text` is only a stand-in (XEP-0380).", r#"on("message", |m| if m.encrypted { m.reply("I cannot read this"); });"#),
-        property("m.reply(text) -> string", "Answers where the message came from, in its thread. Gives the id of the answer.", r#"on("message", |m| { m.reply("hello"); });"#),
-        property("m.reply(text, opts: map) -> string", "The same with `subject`, `lang`, `thread_id` or `kind`.", r#"on("message", |m| { m.reply("hei", #{ lang: "no", subject: "greeting" }); });"#),
-        property("m.typing()", "Shows that an answer is being written.", r#"on("message", |m| { m.typing(); m.reply("hm"); });"#),
+        property(
+            "m.raw_text: string",
+            "The text as it was written, before a mention of the bot is taken off.",
+            r#"on("message", |m| log::debug(m.raw_text));"#,
+        ),
+        property(
+            "m.subject: string",
+            "The subject, or nothing.",
+            r#"on("message", |m| if m.subject != () { m.reply(`about ${m.subject}`); });"#,
+        ),
+        property(
+            "m.lang: string",
+            "The language of the text, or nothing.",
+            r#"on("message", |m| log::debug(`in ${m.lang}`));"#,
+        ),
+        property(
+            "m.kind: string",
+            "`chat`, `normal`, `groupchat` or `headline`.",
+            r#"on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
+        ),
+        property(
+            "m.delayed: bool",
+            "Whether it is older than now: kept for the bot while it was away, or history.",
+            r#"on("message", |m| if m.delayed { m.reply("sorry, I was away"); });"#,
+        ),
+        property(
+            "m.stamp: time",
+            "When it was sent; now where nothing is known.",
+            r#"on("message", |m| m.reply(`sent ${time::show(m.stamp)}`));"#,
+        ),
+        property(
+            "m.thread_id: string",
+            "The thread it belongs to, or nothing. Replies carry it on.",
+            r#"on("message", |m| log::debug(`thread ${m.thread_id}`));"#,
+        ),
+        property(
+            "m.is_bot: bool",
+            "Whether the sender is known to be a bot.",
+            r#"on("message", |m| if !m.is_bot { m.reply("hello, human"); });"#,
+        ),
+        property(
+            "m.encrypted: bool",
+            "Whether the real text is encrypted, so that `text` is empty or a stand-in; needs the option `encrypted`.",
+            r#"on("message", #{ encrypted: true }, |m| if m.encrypted { m.reply("I cannot read this"); });"#,
+        ),
+        property(
+            "m.replaces: string",
+            "The id of the message that this one corrects, or nothing.",
+            r#"on("message", |m| if m.replaces == () { m.reply("noted"); });"#,
+        ),
+        property(
+            "m.stanza_id: string",
+            "The id that the server's archive gave it, or nothing.",
+            r#"on("message", |m| log::debug(`archived as ${m.stanza_id}`));"#,
+        ),
+        property(
+            "m.reply(text) -> string",
+            "Answers where the message came from, in its thread. Gives the id of the answer.",
+            r#"on("message", |m| { m.reply("hello"); });"#,
+        ),
+        property(
+            "m.reply(text, opts: map) -> string",
+            "The same with `subject`, `lang`, `thread_id` or `kind`.",
+            r#"on("message", |m| { m.reply("hei", #{ lang: "no", subject: "greeting" }); });"#,
+        ),
+        property(
+            "m.typing()",
+            "Shows that an answer is being written.",
+            r#"on("message", |m| { m.typing(); m.reply("hm"); });"#,
+        ),
         property("m.stop()", "No further handler gets this message.", r#"on("message", |m| m.stop());"#),
     ],
     register,
@@ -68,7 +154,9 @@ fn register(module: &mut Module) {
     getter(module, "from", |m: &mut MessageObject| m.0.message.from.as_str().to_owned());
     getter(module, "resource", |m: &mut MessageObject| optional(m.0.message.from.resource()));
     getter(module, "place", |m: &mut MessageObject| m.0.message.place.as_str().to_owned());
-    getter(module, "room", |m: &mut MessageObject| optional(m.0.message.room.as_ref().map(|room| room.as_str())));
+    getter(module, "room", |m: &mut MessageObject| {
+        optional(m.0.message.room.as_ref().map(|room| room.as_str()))
+    });
     getter(module, "nick", |m: &mut MessageObject| m.0.message.nick.clone());
     getter(module, "who", |m: &mut MessageObject| m.0.message.who.clone());
     getter(module, "text", |m: &mut MessageObject| m.0.message.text.clone());
@@ -84,9 +172,9 @@ fn register(module: &mut Module) {
     });
     getter(module, "thread_id", |m: &mut MessageObject| optional(m.0.message.thread.as_deref()));
     getter(module, "is_bot", |m: &mut MessageObject| m.0.is_bot);
-    getter(module, "encrypted", |m: &mut MessageObject| {
-        m.0.message.payloads.iter().any(|payload| payload.is("encryption", ENCRYPTION))
-    });
+    getter(module, "encrypted", |m: &mut MessageObject| m.0.message.encrypted);
+    getter(module, "replaces", |m: &mut MessageObject| optional(m.0.message.replaces.as_deref()));
+    getter(module, "stanza_id", |m: &mut MessageObject| optional(m.0.message.stanza_id.as_deref()));
     set(module, "reply", |m: &mut MessageObject, text: Dynamic| reply(&m.0.message, &text, &Map::new()));
     set(module, "reply", |m: &mut MessageObject, text: Dynamic, opts: Map| reply(&m.0.message, &text, &opts));
     set(module, "typing", |m: &mut MessageObject| -> Checked<()> {
@@ -100,9 +188,6 @@ fn register(module: &mut Module) {
         })
     });
 }
-
-/// XEP-0380.
-const ENCRYPTION: &str = "urn:xmpp:eme:0";
 
 fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<String> {
     let kind = match message.kind {
@@ -119,7 +204,13 @@ pub(in crate::script) fn answer(message: &Message, text: &str) -> Checked<()> {
 }
 
 /// Queues a message and gives its id.
-pub(super) fn send(to: &Jid, kind: MessageKind, thread: Option<&str>, said: &Dynamic, opts: &Map) -> Checked<String> {
+pub(super) fn send(
+    to: &Jid,
+    kind: MessageKind,
+    thread: Option<&str>,
+    said: &Dynamic,
+    opts: &Map,
+) -> Checked<String> {
     turn::act(|turn| {
         known_keys("reply", opts, &["kind", "lang", "subject", "thread_id"])?;
         let said = words(said)?;

@@ -113,7 +113,11 @@ pub(super) fn area_names() -> impl Iterator<Item = &'static str> {
 
 /// Names of all functions, without module.
 pub(super) fn function_names() -> impl Iterator<Item = &'static str> {
-    AREAS.iter().flat_map(|area| area.functions).filter(|function| !function.is_property()).map(Function::name)
+    AREAS
+        .iter()
+        .flat_map(|area| area.functions)
+        .filter(|function| !function.is_property())
+        .map(Function::name)
 }
 
 /// Signatures of the functions of that name.
@@ -198,7 +202,8 @@ pub(super) fn words(value: &Dynamic) -> Result<String, Thrown> {
 
 /// Refuses what XML 1.0 §2.2 does not allow.
 pub(super) fn check_characters(text: &str) -> Result<(), Thrown> {
-    let forbidden = |c: &char| (*c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let forbidden =
+        |c: &char| (*c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
     match text.chars().find(forbidden) {
         Some(c) => {
             let message = format!("the text holds U+{:04X}, which XML cannot carry", u32::from(c));
@@ -215,7 +220,14 @@ pub(super) fn span(value: &Dynamic) -> Result<std::time::Duration, Thrown> {
     } else if let Ok(seconds) = value.as_int() {
         u64::try_from(seconds).ok().filter(|s| *s <= 3650 * 86_400).map(std::time::Duration::from_secs)
     } else {
-        value.as_float().ok().filter(|s| (0.0..=3650.0 * 86_400.0).contains(s)).map(std::time::Duration::from_secs_f64)
+        value
+            .as_float()
+            .ok()
+            .filter(|s| (0.0..=3650.0 * 86_400.0).contains(s))
+            .map(std::time::Duration::from_secs_f64)
     };
-    read.ok_or_else(|| Thrown::new(Kind::Runtime, format!("`{value}` is no span")).hint("write \"90s\", \"15m\" or \"1h30m\""))
+    read.ok_or_else(|| {
+        Thrown::new(Kind::Runtime, format!("`{value}` is no span"))
+            .hint("write \"90s\", \"15m\" or \"1h30m\"")
+    })
 }

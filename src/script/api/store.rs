@@ -134,7 +134,9 @@ fn incr(turn: &mut Turn, key: &str, n: i64, expires: Option<Timestamp>) -> Resul
         },
         None => (0, expires),
     };
-    let sum = count.checked_add(n).ok_or_else(|| Thrown::new(Kind::Runtime, format!("`{key}` is too large to add to")))?;
+    let sum = count
+        .checked_add(n)
+        .ok_or_else(|| Thrown::new(Kind::Runtime, format!("`{key}` is too large to add to")))?;
     turn.put(key, Some(Value::from(sum)), expires)?;
     Ok(sum)
 }
@@ -149,7 +151,10 @@ fn once(turn: &mut Turn, key: &str, expires: Option<Timestamp>) -> Result<bool, 
 
 fn expiry(turn: &Turn, ttl: &Dynamic) -> Result<Timestamp, Thrown> {
     let span = api::span(ttl)?;
-    turn.moment.wall.checked_add(span).map_err(|_| Thrown::new(Kind::Runtime, "that is too far in the future"))
+    turn.moment
+        .wall
+        .checked_add(span)
+        .map_err(|_| Thrown::new(Kind::Runtime, "that is too far in the future"))
 }
 
 fn json(value: &Dynamic) -> Result<Value, Thrown> {

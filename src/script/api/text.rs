@@ -50,7 +50,9 @@ pub(super) const AREA: Area = Area {
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 fn register(module: &mut Module) {
-    put(module, "words", |t: &str| t.split_whitespace().map(|word| Dynamic::from(word.to_owned())).collect::<Array>());
+    put(module, "words", |t: &str| {
+        t.split_whitespace().map(|word| Dynamic::from(word.to_owned())).collect::<Array>()
+    });
     put(module, "lines", |t: &str| t.lines().map(|line| Dynamic::from(line.to_owned())).collect::<Array>());
     put(module, "strip", |t: &str| {
         let kept: String = t.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
@@ -79,7 +81,9 @@ fn join(items: &Array, separator: &str) -> Checked<String> {
         }
         joined.push_str(&item.to_string());
         if joined.len() > limit {
-            return Err(Thrown::new(Kind::Size, format!("the joined text is longer than {limit} bytes")).into());
+            return Err(
+                Thrown::new(Kind::Size, format!("the joined text is longer than {limit} bytes")).into()
+            );
         }
     }
     Ok(joined)

@@ -59,8 +59,16 @@ on("timer:tea", |t| bot::send(t.data.to, "tea is ready"));"#,
             about: "Those of one name.",
             example: r#"on("message", |m| for t in timer::list("tea") { timer::cancel(t.id); });"#,
         },
-        Function { signature: "t.id: int", about: "Its number.", example: r#"on("timer:tea", |t| log::info(t.id));"# },
-        Function { signature: "t.name: string", about: "Its name.", example: r#"on("timer:tea", |t| log::info(t.name));"# },
+        Function {
+            signature: "t.id: int",
+            about: "Its number.",
+            example: r#"on("timer:tea", |t| log::info(t.id));"#,
+        },
+        Function {
+            signature: "t.name: string",
+            about: "Its name.",
+            example: r#"on("timer:tea", |t| log::info(t.name));"#,
+        },
         Function {
             signature: "t.due: time",
             about: "When it is, or was, due.",
@@ -71,7 +79,11 @@ on("timer:tea", |t| bot::send(t.data.to, "tea is ready"));"#,
             about: "By how many seconds it is late, because the bot was away.",
             example: r#"on("timer:tea", |t| if t.late_s > 60 { log::warn("late"); });"#,
         },
-        Function { signature: "t.data", about: "What was to be remembered.", example: r#"on("timer:tea", |t| log::info(`${t.data}`));"# },
+        Function {
+            signature: "t.data",
+            about: "What was to be remembered.",
+            example: r#"on("timer:tea", |t| log::info(`${t.data}`));"#,
+        },
     ],
     register,
 };
@@ -139,7 +151,8 @@ fn moment(turn: &Turn, when: &Dynamic) -> Result<Timestamp, Thrown> {
         Err(_) => api::span(when).ok().and_then(|span| now.checked_add(span).ok()),
     };
     read.ok_or_else(|| {
-        Thrown::new(Kind::Runtime, format!("`{when}` is no moment")).hint("write \"10m\", \"17:30\" or \"tomorrow 9:00\"")
+        Thrown::new(Kind::Runtime, format!("`{when}` is no moment"))
+            .hint("write \"10m\", \"17:30\" or \"tomorrow 9:00\"")
     })
 }
 

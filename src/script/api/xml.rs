@@ -25,8 +25,16 @@ pub(super) const AREA: Area = Area {
             about: "An empty element.",
             example: r#"on("message", |m| bot::iq("get", m.from, xml::element("ping", "urn:xmpp:ping"), |a| log::info(`${a.ok}`)));"#,
         },
-        Function { signature: "x.name: string", about: "Its name.", example: r#"on("message", |m| m.reply(xml::element("a", "b").name));"# },
-        Function { signature: "x.ns: string", about: "Its namespace.", example: r#"on("message", |m| m.reply(xml::element("a", "b").ns));"# },
+        Function {
+            signature: "x.name: string",
+            about: "Its name.",
+            example: r#"on("message", |m| m.reply(xml::element("a", "b").name));"#,
+        },
+        Function {
+            signature: "x.ns: string",
+            about: "Its namespace.",
+            example: r#"on("message", |m| m.reply(xml::element("a", "b").ns));"#,
+        },
         Function {
             signature: "x.text: string",
             about: "Its own text.",
@@ -74,7 +82,8 @@ type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 /// The one element in `text`.
 pub(super) fn parse(text: &str) -> Result<Element, Thrown> {
-    crate::xml::reader::parse(text).map_err(|why| Thrown::new(Kind::Runtime, format!("this is no XML element: {why}")))
+    crate::xml::reader::parse(text)
+        .map_err(|why| Thrown::new(Kind::Runtime, format!("this is no XML element: {why}")))
 }
 
 fn register(module: &mut Module) {

@@ -42,7 +42,8 @@ fn an_endless_loop_is_stopped_and_placed() {
 fn operations_run_out_even_inside_of_built_in_functions() {
     let rig = Rig::new();
     let limits = Limits { turn: Duration::from_secs(20), operations: 10_000, ..Limits::DEFAULT };
-    let source = r#"on("message", |m| { let a = []; a.pad(4000, 1); for i in 0..100 { a.map(|x| x + 1); } });"#;
+    let source =
+        r#"on("message", |m| { let a = []; a.pad(4000, 1); for i in 0..100 { a.map(|x| x + 1); } });"#;
     let mut bot = rig.add("hostile", vec![ScriptUse { limits, ..script("main", source) }]);
     assert_eq!(bot.fail(message("ann@example.org", "x")).kind, Kind::Operations);
 }
@@ -97,7 +98,10 @@ fn cycles_that_leak_are_charged_until_the_script_is_parked() {
     let source = r#"on("message", |m| {
         for i in 0..20 { let keep = []; keep.pad(4000, i); let m = #{}; let f = || [m, keep]; m.f = f; }
     });"#;
-    let mut bot = rig.add("hostile", vec![ScriptUse { limits: Limits { array: 10_000, ..super::patient() }, ..script("main", source) }]);
+    let mut bot = rig.add(
+        "hostile",
+        vec![ScriptUse { limits: Limits { array: 10_000, ..super::patient() }, ..script("main", source) }],
+    );
     for _ in 0..40 {
         bot.try_event(message("ann@example.org", "x"));
         if !bot.handle.scripts()[0].running {
@@ -113,7 +117,13 @@ fn cycles_that_leak_are_charged_until_the_script_is_parked() {
 fn what_a_script_keeps_is_bounded_and_given_back() {
     let rig = Rig::new();
     let source = r#"let kept = []; on("message", |m| { let s = ""; s.pad(50000, 'x'); kept.push(s + kept.len()); m.reply(kept.len()); });"#;
-    let mut bot = rig.add("keeper", vec![ScriptUse { limits: Limits { string: 1_000_000, ..super::patient() }, ..script("main", source) }]);
+    let mut bot = rig.add(
+        "keeper",
+        vec![ScriptUse {
+            limits: Limits { string: 1_000_000, ..super::patient() },
+            ..script("main", source)
+        }],
+    );
     let mut failed = false;
     for _ in 0..200 {
         let turned = bot.try_event(message("ann@example.org", "x"));

@@ -24,7 +24,10 @@ fn a_command_gets_its_arguments_and_nothing_else_gets_the_message() {
 fn wrong_arguments_are_answered_with_the_usage() {
     let rig = Rig::new();
     let mut bot = rig.bot(SOURCE);
-    assert_eq!(bot.ask("!roll many"), ["`sides` is a whole number, not `many`\nUsage: !roll <sides> [times]"]);
+    assert_eq!(
+        bot.ask("!roll many"),
+        ["`sides` is a whole number, not `many`\nUsage: !roll <sides> [times]"]
+    );
     assert_eq!(bot.ask("!roll"), ["`sides` is missing\nUsage: !roll <sides> [times]"]);
 }
 

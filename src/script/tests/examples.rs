@@ -45,7 +45,11 @@ fn every_registered_function_is_in_the_tables() {
             if operator || name.is_empty() || ["to_string", "to_debug"].contains(&name) {
                 continue;
             }
-            assert!(documented.contains(&(area.module, name)), "`{signature}` of {} is not documented", area.title);
+            assert!(
+                documented.contains(&(area.module, name)),
+                "`{signature}` of {} is not documented",
+                area.title
+            );
         }
     }
 }
@@ -58,7 +62,10 @@ fn the_reference_in_the_docs_is_fresh() {
         std::fs::write(&path, reference_markdown()).expect("the page is written");
     }
     let found = std::fs::read_to_string(&path).expect("docs/script-api.md");
-    assert!(found == reference_markdown(), "docs/script-api.md is stale: run this test with RHAPSODE_BLESS=1");
+    assert!(
+        found == reference_markdown(),
+        "docs/script-api.md is stale: run this test with RHAPSODE_BLESS=1"
+    );
 }
 
 #[test]
@@ -71,7 +78,8 @@ fn the_shipped_scripts_load_and_call_only_what_exists() {
             continue;
         }
         let source = std::fs::read_to_string(&path).expect("readable");
-        let compiled = crate::script::loader::compile("shipped", &path, &source).unwrap_or_else(|f| panic!("{f}"));
+        let compiled =
+            crate::script::loader::compile("shipped", &path, &source).unwrap_or_else(|f| panic!("{f}"));
         let uses = crate::script::ScriptUse { compiled, config: json!({}), ..script("shipped", "") };
         let seen = inspect(&uses, super::now()).unwrap_or_else(|failure| panic!("{failure}"));
         assert!(seen.problems.is_empty(), "{}", seen.problems[0]);
@@ -119,7 +127,11 @@ fn events() -> Vec<Event> {
         late_s: 0,
         data: json!({ "to": "ann@example.org" }),
     };
-    let headline = crate::event::Message { kind: MessageKind::Headline, class: Class::Live, ..plain("ann@example.org", "news") };
+    let headline = crate::event::Message {
+        kind: MessageKind::Headline,
+        class: Class::Live,
+        ..plain("ann@example.org", "news")
+    };
     vec![
         message("ann@example.org/phone", "hello there\nsecond line"),
         message("ann@example.org/phone", "!roll 6"),
@@ -141,7 +153,12 @@ fn events() -> Vec<Event> {
         Event::Bounce(Bounce { from: Some(ann.clone()), id: None, error }),
         Event::Receipt { from: ann.clone(), id: "x".to_owned() },
         Event::ChatState { from: ann.clone(), state: ChatState::Composing },
-        Event::File(FileLink { from: ann.clone(), place: ann, url: "https://example.org/a".to_owned(), description: None }),
+        Event::File(FileLink {
+            from: ann.clone(),
+            place: ann,
+            url: "https://example.org/a".to_owned(),
+            description: None,
+        }),
         Event::Timer(timer),
     ]
 }

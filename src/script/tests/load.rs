@@ -16,7 +16,10 @@ use crate::store::{Batch, Done, TimerRow};
 fn a_swap_under_load_gives_every_event_to_exactly_one_version() {
     let rig = Rig::new();
     let version = |n: usize| {
-        vec![script("main", &format!("on(\"message\", |m| m.reply(`{n} ${{m.text}} ${{store::incr(\"n\")}}`));"))]
+        vec![script(
+            "main",
+            &format!("on(\"message\", |m| m.reply(`{n} ${{m.text}} ${{store::incr(\"n\")}}`));"),
+        )]
     };
     let bot = rig.add("helper", version(0));
     let mut sent = 0;
@@ -24,7 +27,9 @@ fn a_swap_under_load_gives_every_event_to_exactly_one_version() {
         for _ in 0..40 {
             sent += 1;
             let event = message("ann@example.org", &format!("m{sent}"));
-            bot.handle.deliver(Delivery { event, number: Some(sent), key: format!("k{sent}") }).expect("room");
+            bot.handle
+                .deliver(Delivery { event, number: Some(sent), key: format!("k{sent}") })
+                .expect("room");
         }
         bot.handle.swap(version(n));
     }
@@ -44,7 +49,8 @@ fn a_swap_under_load_gives_every_event_to_exactly_one_version() {
 #[test]
 fn a_script_that_is_as_before_keeps_its_state_and_a_broken_one_its_old_version() {
     let rig = Rig::new();
-    let counting = |n: i64| script("main", &format!("let n = 0; on(\"message\", |m| {{ n += {n}; m.reply(n); }});"));
+    let counting =
+        |n: i64| script("main", &format!("let n = 0; on(\"message\", |m| {{ n += {n}; m.reply(n); }});"));
     let mut bot = rig.add("helper", vec![counting(1)]);
     assert_eq!(bot.ask("x"), ["1"]);
     bot.handle.swap(vec![counting(1)]);
@@ -62,7 +68,10 @@ fn a_script_that_is_as_before_keeps_its_state_and_a_broken_one_its_old_version()
 #[test]
 fn a_script_that_does_not_load_is_parked_and_the_others_go_on() {
     let rig = Rig::new();
-    let mut bot = rig.add("helper", vec![script("bad", "let x = 1 / 0;"), script("good", r#"on("message", |m| m.reply("yes"));"#)]);
+    let mut bot = rig.add(
+        "helper",
+        vec![script("bad", "let x = 1 / 0;"), script("good", r#"on("message", |m| m.reply("yes"));"#)],
+    );
     assert_eq!(bot.ask("x"), ["yes"]);
     let failure = bot.told.wait_failure();
     assert_eq!((failure.script.as_str(), failure.line), ("bad", 1));
@@ -75,7 +84,8 @@ fn timers_and_values_carry_over_to_the_next_version() {
     let rig = Rig::new();
     let mut bot = rig.bot(r#"on("message", |m| { timer::at("1m", "t"); store::set("k", "kept"); });"#);
     bot.ask("x");
-    bot.handle.swap(vec![script("main", r#"on("timer:t", |t| bot::send("ann@example.org", store::get("k")));"#)]);
+    bot.handle
+        .swap(vec![script("main", r#"on("timer:t", |t| bot::send("ann@example.org", store::get("k")));"#)]);
     rig.advance(Duration::from_secs(61));
     bot.told.wait_texts(|said| said == ["kept"]);
 }
@@ -99,7 +109,8 @@ fn a_slow_bot_goes_to_the_slow_lane_and_comes_back() {
 fn a_looping_bot_does_not_hold_up_its_neighbour() {
     let rig = Rig::with(1, |clock| Arc::new(Memory::new(clock)));
     let limits = Limits { turn: Duration::from_millis(100), operations: u64::MAX, ..Limits::DEFAULT };
-    let hostile = rig.add("hostile", vec![ScriptUse { limits, ..script("main", r#"on("message", |m| loop { });"#) }]);
+    let hostile =
+        rig.add("hostile", vec![ScriptUse { limits, ..script("main", r#"on("message", |m| loop { });"#) }]);
     for n in 0..50 {
         let event = message("ann@example.org", "x");
         hostile.handle.deliver(Delivery { event, number: Some(n), key: n.to_string() }).expect("room");
@@ -119,7 +130,8 @@ fn a_full_queue_refuses_and_gives_the_event_back() {
     let jid = super::jid("helper@example.org").to_bare();
     let spec = BotSpec { name: "helper".to_owned(), jid, scripts: vec![slow], queue: 3, admins: Vec::new() };
     let handle = rig.pool.add(spec, told);
-    let delivery = |n: u64| Delivery { event: message("ann@example.org", "x"), number: Some(n), key: n.to_string() };
+    let delivery =
+        |n: u64| Delivery { event: message("ann@example.org", "x"), number: Some(n), key: n.to_string() };
     let refused = (0..1000).find_map(|n| handle.deliver(delivery(n)).err().map(|full| (n, full)));
     let (n, full) = refused.expect("the queue fills up");
     assert_eq!(*full.0, delivery(n));
@@ -138,7 +150,10 @@ fn two_bots_of_one_process_know_each_other() {
 #[test]
 fn texts_that_are_the_same_share_one_version() {
     let source = "let shared = 1;";
-    assert!(Arc::ptr_eq(&compiled(source).inner, &compiled(source).inner) || compiled(source).version() == compiled(source).version());
+    assert!(
+        Arc::ptr_eq(&compiled(source).inner, &compiled(source).inner)
+            || compiled(source).version() == compiled(source).version()
+    );
     let kept = compiled(source);
     assert!(Arc::ptr_eq(&kept.inner, &compiled(source).inner));
 }
@@ -158,7 +173,9 @@ impl Data for Refusing {
     fn commit(&self, batch: Batch, done: Done) {
         let quota = matches!(self.error, StoreError::Quota { .. });
         let refuses = if quota { !batch.writes.is_empty() } else { true };
-        if refuses && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+        if refuses
+            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        {
             done(Err(self.error.clone()));
         } else {
             self.memory.commit(batch, done);
@@ -179,7 +196,9 @@ impl Data for Refusing {
 }
 
 fn refusing(left: usize, error: StoreError) -> Rig {
-    Rig::with(1, move |clock| Arc::new(Refusing { memory: Memory::new(clock), left: AtomicUsize::new(left), error }))
+    Rig::with(1, move |clock| {
+        Arc::new(Refusing { memory: Memory::new(clock), left: AtomicUsize::new(left), error })
+    })
 }
 
 #[test]
@@ -206,7 +225,8 @@ fn turns_run_again_when_the_disk_was_full_and_nothing_is_said_before() {
 #[test]
 fn an_event_whose_writes_are_too_many_is_dropped_and_told() {
     let rig = refusing(usize::MAX, StoreError::Quota { script: "main".to_owned(), bytes: 2, limit: 1 });
-    let mut bot = rig.bot(r#"on("message", |m| { if m.text == "write" { store::set("k", 1); } m.reply("ok"); });"#);
+    let mut bot =
+        rig.bot(r#"on("message", |m| { if m.text == "write" { store::set("k", 1); } m.reply("ok"); });"#);
     let failure = bot.fail(message("ann@example.org", "write"));
     assert_eq!(failure.script, "main");
     assert_eq!(bot.ask("x"), ["ok"]);
@@ -233,9 +253,17 @@ fn actions_come_in_order_with_the_numbers_of_their_rows() {
     let sink = Arc::new(Durable(super::Told::default()));
     let source = r#"on("message", |m| { m.typing(); m.reply("a"); m.reply("b"); });"#;
     let jid = super::jid("helper@example.org").to_bare();
-    let spec = BotSpec { name: "helper".to_owned(), jid, scripts: vec![script("main", source)], queue: 3, admins: Vec::new() };
+    let spec = BotSpec {
+        name: "helper".to_owned(),
+        jid,
+        scripts: vec![script("main", source)],
+        queue: 3,
+        admins: Vec::new(),
+    };
     let handle = rig.pool.add(spec, sink.clone());
-    handle.deliver(Delivery { event: message("ann@example.org", "x"), number: Some(9), key: "k".to_owned() }).expect("room");
+    handle
+        .deliver(Delivery { event: message("ann@example.org", "x"), number: Some(9), key: "k".to_owned() })
+        .expect("room");
     let turned = sink.0.wait(|turned| turned.handled == [9]);
     assert_eq!(turned.actions.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(texts(&turned.actions), ["a", "b"]);

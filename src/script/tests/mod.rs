@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::action::{Action, OutgoingMessage};
-use crate::event::{Class, Event, Message};
+use crate::event::{Event, Message};
 use crate::ids::Seed;
 use crate::jid::{BareJid, Jid};
 use crate::moment::Moment;
@@ -23,7 +23,6 @@ use crate::script::error::ScriptError;
 use crate::script::loader::{Compiled, compile};
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
 use crate::script::{BotSpec, Delivery, Limits, ScriptUse, Sink, Turned};
-use crate::stanza::MessageKind;
 
 /// A pool with a clock of its own.
 pub(super) struct Rig {
@@ -190,24 +189,7 @@ pub(super) fn jid(text: &str) -> Jid {
 }
 
 pub(super) fn plain(from: &str, text: &str) -> Message {
-    let from = jid(from);
-    Message {
-        id: Some("in-1".to_owned()),
-        place: from.clone(),
-        room: None,
-        nick: from.local().unwrap_or_default().to_owned(),
-        who: from.bare_str().to_owned(),
-        from,
-        text: text.to_owned(),
-        subject: None,
-        lang: None,
-        kind: MessageKind::Chat,
-        class: Class::Live,
-        stamp: None,
-        thread: None,
-        receipt_wanted: false,
-        payloads: Vec::new(),
-    }
+    Message { id: Some("in-1".to_owned()), ..Message::chat(jid(from), text) }
 }
 
 pub(super) fn message(from: &str, text: &str) -> Event {

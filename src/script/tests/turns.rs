@@ -167,7 +167,12 @@ fn rooms_have_their_own_events() {
     );
     let mut of = |kind, text: &str| {
         let room = super::jid("team@rooms.example.org").to_bare();
-        let given = crate::event::Message { kind, room: Some(room.clone()), place: room.into(), ..plain("team@rooms.example.org/ann", text) };
+        let given = crate::event::Message {
+            kind,
+            room: Some(room.clone()),
+            place: room.into(),
+            ..plain("team@rooms.example.org/ann", text)
+        };
         sent(&bot.handle_event(Event::Message(Box::new(given))).actions)
     };
     let talk = of(MessageKind::Groupchat, "hello all");
@@ -260,7 +265,8 @@ fn subscriptions_are_answered_and_other_actions_queued() {
     );
     let from = super::jid("ann@example.org").to_bare();
     let event = Event::Subscription { verb: SubscriptionVerb::Subscribe, from: from.clone(), text: None };
-    let actions: Vec<Action> = bot.handle_event(event).actions.into_iter().map(|(_, action)| action).collect();
+    let actions: Vec<Action> =
+        bot.handle_event(event).actions.into_iter().map(|(_, action)| action).collect();
     assert_eq!(actions[0], Action::Subscription { to: from.clone(), verb: SubscriptionVerb::Subscribed });
     assert_eq!(actions[1], Action::Subscription { to: from, verb: SubscriptionVerb::Subscribe });
     assert!(matches!(&actions[2], Action::Presence { status: Some(text), .. } if text == "out"));
@@ -285,7 +291,12 @@ fn imports_stay_in_the_folder_and_change_the_version() {
     assert_ne!(first.version(), second.version());
 
     write("lib/broken.rhai", "fn x( {");
-    for (name, kind) in [("lib/broken", Kind::Compile), ("../secret", Kind::Import), ("/etc/passwd", Kind::Import), ("none", Kind::Import)] {
+    for (name, kind) in [
+        ("lib/broken", Kind::Compile),
+        ("../secret", Kind::Import),
+        ("/etc/passwd", Kind::Import),
+        ("none", Kind::Import),
+    ] {
         let source = format!("import \"{name}\" as x;");
         let failure = crate::script::loader::compile("main", &main, &source).expect_err(name);
         assert_eq!(failure.kind, kind, "{failure}");
@@ -301,13 +312,18 @@ fn inspecting_lists_declarations_and_calls_that_cannot_work() {
     assert_eq!((seen.commands[0].usage.as_str(), seen.commands[0].line), ("!roll <d>", 2));
     assert_eq!((seen.options[0].name.as_str(), seen.every[0].1), ("n", 3));
     let problems: Vec<(usize, String)> = seen.problems.iter().map(|p| (p.line, p.message.clone())).collect();
-    assert_eq!(problems, [(5, "unknown function `repply`".to_owned()), (6, "unknown function `gett`".to_owned())]);
+    assert_eq!(
+        problems,
+        [(5, "unknown function `repply`".to_owned()), (6, "unknown function `gett`".to_owned())]
+    );
     assert_eq!(seen.problems[0].hint.as_deref(), Some("did you mean `reply`?"));
 }
 
 #[test]
 fn compile_errors_have_a_place_and_words() {
-    let wrong = |source: &str| crate::script::loader::compile("main", std::path::Path::new("m.rhai"), source).expect_err(source);
+    let wrong = |source: &str| {
+        crate::script::loader::compile("main", std::path::Path::new("m.rhai"), source).expect_err(source)
+    };
     let failure = wrong("on(\"message\", |m| {\n    let x = ;\n});");
     assert_eq!((failure.kind, failure.line), (Kind::Compile, 2));
     let failure = wrong("on(\"message\", |m| m.reply(greting));");
