@@ -1,3 +1,10 @@
-//! What an operator sees: problems, logs, the state of the process.
+//! One running process: its service, its control socket, its watcher, its log, and how problems are shown.
 
+pub mod control;
+pub mod log;
 pub mod render;
+pub mod report;
+pub mod scripts;
+pub mod service;
+pub mod signal;
+pub mod watch;

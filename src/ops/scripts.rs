@@ -1,0 +1,91 @@
+//! Script files to compiled scripts, with every problem as a diagnostic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::settings::{BotSettings, ScriptSettings, TurnLimits};
+use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::script::error::{Kind, ScriptError};
+use crate::script::loader::{Compiled, compile};
+use crate::script::{Limits, ScriptUse};
+
+/// Compiled scripts by their name in the configuration.
+pub type Library = BTreeMap<String, Compiled>;
+
+/// Reads and compiles all scripts. Everything that is wrong comes back at once.
+pub fn load(scripts: &[ScriptSettings]) -> (Library, Vec<Diagnostic>) {
+    let mut library = Library::new();
+    let mut diagnostics = Vec::new();
+    for script in scripts {
+        match std::fs::read_to_string(&script.file) {
+            Ok(text) => match compile(&script.name, &script.file, &text) {
+                Ok(compiled) => drop(library.insert(script.name.clone(), compiled)),
+                Err(error) => diagnostics.push(diagnostic(&error)),
+            },
+            Err(error) => diagnostics.push(
+                Diagnostic::error("script::unreadable", format!("`{}`: {error}", script.file.display()))
+                    .at(script.place.clone(), "named here"),
+            ),
+        }
+    }
+    (library, diagnostics)
+}
+
+/// The scripts of one bot; one that is missing from the library was reported when it was loaded.
+pub fn uses(bot: &BotSettings, library: &Library) -> Vec<ScriptUse> {
+    let one = |script: &crate::config::settings::ScriptUse| {
+        Some(ScriptUse {
+            name: script.script.clone(),
+            compiled: library.get(&script.script)?.clone(),
+            config: Value::Object(script.config.clone()),
+            limits: limits(script.limits),
+        })
+    };
+    bot.scripts.iter().filter_map(one).collect()
+}
+
+fn limits(turn: TurnLimits) -> Limits {
+    Limits {
+        turn: turn.turn,
+        operations: turn.operations,
+        memory: usize::try_from(turn.memory).unwrap_or(usize::MAX),
+        ..Limits::DEFAULT
+    }
+}
+
+/// A script's problem with its line and a caret.
+pub fn diagnostic(error: &ScriptError) -> Diagnostic {
+    let text = std::fs::read_to_string(&error.file).unwrap_or_default();
+    let source: Arc<Source> = Source::new(error.file.clone(), text);
+    let mut diagnostic = Diagnostic::error(name(error.kind), error.message.clone())
+        .at(Place::at(&source, error.line.max(1), error.column.max(1)), "")
+        .hint_if(error.hint.clone());
+    for frame in &error.chain {
+        if frame.file == error.file && frame.line > 0 {
+            diagnostic = diagnostic
+                .at(Place::at(&source, frame.line, frame.column.max(1)), format!("called from `{}`", frame.function));
+        }
+    }
+    diagnostic
+}
+
+/// The stable name of a kind of problem.
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Compile => "script::syntax",
+        Kind::Config => "script::option",
+        Kind::Deadline => "script::deadline",
+        Kind::Declaration => "script::declaration",
+        Kind::Forbidden => "script::forbidden",
+        Kind::Import => "script::import",
+        Kind::Memory => "script::memory",
+        Kind::Operations => "script::operations",
+        Kind::Panic => "script::panic",
+        Kind::Runtime => "script::runtime",
+        Kind::Size => "script::size",
+        Kind::Stack => "script::stack",
+        Kind::Store => "script::store",
+    }
+}
