@@ -14,6 +14,7 @@ pub mod moment;
 pub mod net;
 pub mod ns;
 pub mod ops;
+pub mod printable;
 pub mod secret;
 #[cfg(feature = "demo")]
 pub mod server;

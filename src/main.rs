@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: see [`rhapsode::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rhapsode::cli::main(std::env::args_os())
+}

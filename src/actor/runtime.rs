@@ -244,3 +244,8 @@ impl Runtime {
 /// The registry is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended;
+
+/// Runs `main` on a new actor system on this thread; it ends with `main`.
+pub fn block_on<T>(main: impl Future<Output = T>) -> T {
+    actix::System::new().block_on(main)
+}

@@ -13,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
 
 use crate::config::settings::{Log, LogFormat};
+use crate::printable::printable;
 
 /// Changes the level of a running process.
 pub struct Levels {
@@ -77,10 +78,10 @@ where
             return writeln!(writer, "{}", fields.to_json(stamp, level));
         }
         let time = jiff::Zoned::new(stamp, jiff::tz::TimeZone::system());
-        write!(writer, "{} {level:<5} {}", time.strftime("%H:%M:%S"), printable(&fields.message))?;
+        write!(writer, "{} {level:<5} {}", time.strftime("%H:%M:%S"), line_safe(&fields.message))?;
         for (name, value) in &fields.rest {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            write!(writer, "  {name}={}", printable(&text))?;
+            write!(writer, "  {name}={}", line_safe(&text))?;
         }
         writeln!(writer)
     }
@@ -138,14 +139,10 @@ impl Visit for Fields {
     }
 }
 
-/// Text that cannot forge a line, move the cursor or turn the reading direction. Line breaks of our own
-/// multi-line messages stay.
-pub fn printable(text: &str) -> String {
-    let harmful = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect::<String>().replace('\n', "\n    ")
+/// Safe to print: a line break of our own longer messages is followed by an indent, so that no field can
+/// look like a line of its own.
+fn line_safe(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n    ")
 }
 
 #[cfg(test)]
@@ -154,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_field_cannot_forge_a_line_or_colour_the_terminal() {
-        let text = printable("nick\r\u{1b}[31m\u{202e}gnp\nINFO forged");
+        let text = line_safe("nick\r\u{1b}[31m\u{202e}gnp\nINFO forged");
         assert!(!text.contains(['\r', '\u{1b}', '\u{202e}']));
         assert!(text.contains("\n    INFO forged"), "a further line is indented, so it is no line of its own");
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::printable::printable;
 use crate::stream::fault::{Circumstances, Fault, HeaderProblem, Next, Pause, StreamError, What};
 use crate::stream::{Hangup, NotReady};
 
@@ -110,13 +111,9 @@ fn behind(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).map(|text| format!(" ({})", shown(text))).unwrap_or_default()
 }
 
-/// Without control, bidirectional or line-separating characters, and not longer than a line.
+/// Safe to print, and not longer than a line.
 fn shown(text: &str) -> String {
-    let unsafe_char = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().take(200).map(|c| if unsafe_char(c) { '\u{fffd}' } else { c }).collect()
+    printable(&text.chars().take(200).collect::<String>())
 }
 
 #[cfg(test)]

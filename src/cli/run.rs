@@ -1,0 +1,65 @@
+//! `rhapsode run`: the bots of bots.yaml, until a signal or `rhapsode stop`.
+
+use std::io::IsTerminal;
+use std::rc::Rc;
+
+use clap::Args;
+use tokio::sync::mpsc;
+
+use crate::actor::runtime::block_on;
+use crate::cli::{Common, Failure};
+use crate::ops::service::{Prepared, Service, prepare};
+use crate::ops::{control, log, signal, watch};
+
+/// Arguments of `run`.
+#[derive(Args)]
+pub struct Run {
+    /// Do not reload by itself when a file is saved
+    #[arg(long)]
+    no_watch: bool,
+}
+
+/// Runs the command.
+pub fn run(command: Run, common: &Common) -> Result<(), Failure> {
+    let file = common.file()?;
+    let prepared = prepare(&file).map_err(Failure::Problems)?;
+    if !prepared.warnings.is_empty() {
+        common.show(&prepared.warnings);
+    }
+    let levels = log::install(&prepared.settings().log, common.louder());
+    block_on(serve(prepared, levels, !command.no_watch))
+}
+
+async fn serve(prepared: Prepared, levels: log::Levels, watching: bool) -> Result<(), Failure> {
+    // Before anything else: a signal during the start must not end the process half-way.
+    let mut signals = signal::Signals::new().map_err(|error| Failure::new(format!("signals: {error}")))?;
+    let (bots, scripts) = (prepared.settings().bots.len(), prepared.settings().scripts.len());
+    let (service, applying) =
+        Service::start(prepared, Some(levels)).map_err(|error| Failure::new(error.to_string()))?;
+    let (stop, mut stopping) = mpsc::channel(1);
+    let socket = service.socket();
+    control::serve(&socket, Rc::clone(&service), stop)
+        .map_err(|error| Failure::new(format!("control socket `{}`: {error}", socket.display())))?;
+    if watching {
+        watch::start(Rc::clone(&service));
+    }
+    tracing::info!(bots, scripts, version = env!("CARGO_PKG_VERSION"), "started");
+    applying.apply().await;
+    if std::io::stderr().is_terminal() && bots > 20 {
+        tracing::info!(bots, "logging in; `rhapsode status` shows how far");
+    }
+    signals.until_stop(&service, &mut stopping).await;
+    tracing::info!("stopping: turns under way may end, streams are closed; a second signal stops at once");
+    tokio::select! {
+        report = service.stop() => {
+            if !report.open.is_empty() {
+                tracing::warn!(open = report.open.join(", "), "did not end in time");
+            }
+            tracing::info!("stopped");
+        }
+        () = signals.again() => tracing::warn!("stopped at once"),
+    }
+    // Gone already: somebody cleaned up.
+    drop(std::fs::remove_file(&socket));
+    Ok(())
+}

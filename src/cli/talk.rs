@@ -1,0 +1,66 @@
+//! Talking to the running process over its control socket: what `talk::ask` does for the commands.
+
+use std::path::PathBuf;
+
+use crate::cli::{Common, Failure, shown};
+use crate::config;
+use crate::ops::control::{self, Answer, Request, Silent};
+use crate::ops::service::socket_path;
+
+/// Asks the process that runs this configuration.
+pub fn ask(common: &Common, request: &Request) -> Result<Answer, Failure> {
+    let socket = socket(common)?;
+    match ask_at(&socket, request)? {
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(Failure::with_hint(
+            format!("no process answers at `{}`: {error}", shown(&socket)),
+            "start it with `rhapsode run`, or name its configuration with --config",
+        )),
+    }
+}
+
+/// Asks at a socket; the inner error says that nobody runs there.
+pub fn ask_at(socket: &std::path::Path, request: &Request) -> Result<Result<Answer, std::io::Error>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("no runtime: {error}")))?;
+    match runtime.block_on(control::ask(socket, request)) {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(Silent::NotRunning { error }) => Ok(Err(error)),
+        Err(Silent::Unreadable { error }) => Err(Failure::with_hint(
+            format!("the running process answered something else: {error}"),
+            "is it another version? restart it",
+        )),
+    }
+}
+
+/// Where the control socket of the configuration lies. Secrets are not resolved for this.
+pub fn socket(common: &Common) -> Result<PathBuf, Failure> {
+    let file = common.file()?;
+    let var = |name: &str| std::env::var(name).ok();
+    let found = config::inspect(&file, &config::Surroundings { var: &var, run_commands: false });
+    match (found.settings, found.storage) {
+        (Some(settings), _) => Ok(socket_path(&settings)),
+        // A broken configuration must not keep anybody from asking the process how it stands.
+        (None, Some(storage)) => Ok(storage.join("control.sock")),
+        (None, None) => Err(Failure::Problems(found.diagnostics)),
+    }
+}
+
+/// Prints a plain answer.
+pub fn print(answer: Answer) -> Result<(), Failure> {
+    match answer {
+        Answer::Done { text } => {
+            if !text.is_empty() {
+                println!("{}", text.trim_end());
+            }
+            Ok(())
+        }
+        Answer::Refused { text } => Err(Failure::new(text.trim_end())),
+        Answer::Status(status) => {
+            print!("{}", status.to_text());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The control socket: one JSON request a line, one JSON answer a line, for the owner of the process only.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+use crate::jid::Jid;
+use crate::ops::render::{Format, render};
+use crate::ops::report::Status;
+use crate::ops::service::Service;
+
+/// Longest request or answer line that is read, in bytes. `status` of ten thousand bots has about 4 MiB.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// What may be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Request {
+    /// Close and reopen connections.
+    Reconnect {
+        /// Names of bots.
+        bots: Vec<String>,
+    },
+    /// Read the configuration anew.
+    Reload {
+        /// Only say what would change.
+        dry_run: bool,
+    },
+    /// Send one message.
+    Send {
+        /// Name of the bot.
+        from: String,
+        /// Recipient.
+        to: String,
+        /// Text.
+        text: String,
+        /// Seconds to wait for the acknowledgement.
+        within_s: u64,
+    },
+    /// How everybody stands.
+    Status,
+    /// End in order.
+    Stop,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Answer {
+    /// Carried out.
+    Done {
+        /// For people; may be empty.
+        text: String,
+    },
+    /// Not carried out.
+    Refused {
+        /// Why, for people.
+        text: String,
+    },
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+}
+
+/// Serves the socket until the process ends. `stop` is told when somebody asks for the end.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub fn serve(path: &Path, service: Rc<Service>, stop: mpsc::Sender<()>) -> std::io::Result<()> {
+    // The store's lock says that no other process is running: a socket that is left over is dead.
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    tokio::task::spawn_local(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    tokio::task::spawn_local(converse(stream, Rc::clone(&service), stop.clone()));
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: give others time to close theirs.
+                    tracing::warn!(%error, "the control socket could not take a connection");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn converse(stream: UnixStream, service: Rc<Service>, stop: mpsc::Sender<()>) {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(reader.take(1024 * 1024));
+    if reader.read_line(&mut line).await.is_err() {
+        return;
+    }
+    let (answer, ends) = match serde_json::from_str::<Request>(&line) {
+        Ok(request) => {
+            let ends = matches!(request, Request::Stop);
+            (answer(request, &service).await, ends)
+        }
+        Err(error) => (Answer::Refused { text: format!("not a request: {error}") }, false),
+    };
+    let mut text = serde_json::to_string(&answer).unwrap_or_default();
+    text.push('\n');
+    // The asker may have gone away; what it asked for is done all the same.
+    drop(writer.write_all(text.as_bytes()).await);
+    drop(writer.shutdown().await);
+    if ends {
+        // Already told: the process is ending.
+        drop(stop.try_send(()));
+    }
+}
+
+async fn answer(request: Request, service: &Service) -> Answer {
+    match request {
+        Request::Reconnect { bots } => {
+            let unknown = service.reconnect(bots).await;
+            if unknown.is_empty() {
+                Answer::Done { text: String::new() }
+            } else {
+                Answer::Refused { text: format!("no such bot: {}", unknown.join(", ")) }
+            }
+        }
+        Request::Reload { dry_run } => {
+            let reloaded = service.reload(dry_run).await;
+            let problems = render(&reloaded.diagnostics, Format::Short);
+            let failed = reloaded.diagnostics.iter().any(crate::diagnostic::Diagnostic::is_error);
+            let text = [reloaded.plan, problems].join("");
+            if failed {
+                Answer::Refused { text: format!("{text}not applied; everything goes on as before") }
+            } else if text.is_empty() {
+                Answer::Done { text: "nothing has changed".to_owned() }
+            } else {
+                Answer::Done { text }
+            }
+        }
+        Request::Send { from, to, text, within_s } => match Jid::parse(&to) {
+            Ok(to) => match service.send(from, to, text, Duration::from_secs(within_s)).await {
+                Ok(()) => Answer::Done { text: String::new() },
+                Err(failed) => Answer::Refused { text: failed.to_string() },
+            },
+            Err(error) => Answer::Refused { text: format!("`{to}`: {error}") },
+        },
+        Request::Status => Answer::Status(Box::new(service.status().await)),
+        Request::Stop => Answer::Done { text: "stopping".to_owned() },
+    }
+}
+
+/// Asks a running process.
+///
+/// # Errors
+/// [`Silent`] when none runs there or it does not answer.
+pub async fn ask(path: &Path, request: &Request) -> Result<Answer, Silent> {
+    let stream = UnixStream::connect(path).await.map_err(|error| Silent::NotRunning { error })?;
+    let (reader, mut writer) = stream.into_split();
+    let mut line = serde_json::to_string(request).unwrap_or_default();
+    line.push('\n');
+    writer.write_all(line.as_bytes()).await.map_err(|error| Silent::NotRunning { error })?;
+    let mut text = String::new();
+    BufReader::new(reader.take(LONGEST))
+        .read_line(&mut text)
+        .await
+        .map_err(|error| Silent::NotRunning { error })?;
+    serde_json::from_str(&text).map_err(|error| Silent::Unreadable { error })
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Silent {
+    /// No process listens there.
+    NotRunning {
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The answer is no answer: a different version, most likely.
+    Unreadable {
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+}

@@ -1,0 +1,307 @@
+//! The running process as a whole: what it was told to be, what it is, and how it gets from one to the other.
+//!
+//! A reload reads everything, checks everything, compiles everything, and only then changes anything.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, oneshot};
+
+use crate::actor::message::{Apply, ReconnectBots, SendFailed, SendFrom, SendNow, StopReport, Survey};
+use crate::actor::runtime::{Deps, Runtime, StartFailed};
+use crate::config;
+use crate::config::diff::{Change, Plan, diff};
+use crate::config::settings::{BotSettings, Durability, Settings};
+use crate::diagnostic::Diagnostic;
+use crate::ids::{IdSource, Seed};
+use crate::jid::Jid;
+use crate::moment::Moment;
+use crate::net::tls::TlsContext;
+use crate::ops::log::Levels;
+use crate::ops::report::Status;
+use crate::ops::scripts::{self, Library};
+use crate::script::ScriptUse;
+use crate::script::pool::{Pool, PoolOptions};
+use crate::store::{self, Store};
+
+/// One process of bots.
+pub struct Service {
+    runtime: Runtime,
+    loaded: RefCell<Loaded>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+    last_reload: RefCell<Option<String>>,
+    started: Instant,
+    levels: Option<Levels>,
+}
+
+/// What runs.
+struct Loaded {
+    settings: Arc<Settings>,
+    library: Library,
+}
+
+/// A configuration that has been read and checked as a whole.
+pub struct Prepared {
+    settings: Settings,
+    library: Library,
+    /// What does not stop it.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// How a reload ended.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// Whether anything was changed.
+    pub applied: bool,
+    /// The plan, for people; empty when nothing changes.
+    pub plan: String,
+    /// Errors that stopped it, or warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and checks a configuration with its scripts.
+///
+/// # Errors
+/// Every problem of every file.
+pub fn prepare(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
+    let var = |name: &str| std::env::var(name).ok();
+    let found = config::inspect(path, &config::Surroundings { var: &var, run_commands: true });
+    let (library, problems) = scripts::load(&found.scripts);
+    let mut diagnostics = found.diagnostics;
+    diagnostics.extend(problems);
+    match found.settings {
+        Some(settings) if !diagnostics.iter().any(Diagnostic::is_error) => {
+            Ok(Prepared { settings, library, warnings: diagnostics })
+        }
+        _ => Err(diagnostics),
+    }
+}
+
+impl Prepared {
+    /// What was read.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Only one bot, without its scripts: to send a message and leave.
+    #[must_use]
+    pub fn only(mut self, bot: &str) -> Self {
+        self.settings.bots.retain(|settings| settings.name == bot);
+        for settings in &mut self.settings.bots {
+            settings.scripts.clear();
+            settings.rooms.clear();
+        }
+        self.library.clear();
+        self
+    }
+}
+
+impl Service {
+    /// Starts everything. Must be called on the thread of an actor system, see [`crate::actor::runtime::block_on`].
+    ///
+    /// # Errors
+    /// When the store or a thread cannot be had.
+    pub fn start(prepared: Prepared, levels: Option<Levels>) -> Result<(Rc<Self>, Applying), StartFailed> {
+        let Prepared { settings, library, .. } = prepared;
+        let durability = match settings.durability {
+            Durability::Full => store::Durability::Full,
+            Durability::Relaxed => store::Durability::Relaxed,
+        };
+        let store = Store::open(&settings.storage, durability).map_err(StartFailed::Store)?;
+        let installation = installation(&store)?;
+        let seed = random_seed()?;
+        let pool = Pool::start(PoolOptions {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            data: Arc::new(store.clone()),
+            clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
+            seed: IdSource::new(seed.clone()).fork(),
+        });
+        let deps = Deps::new(store, pool, Arc::new(TlsContext::new()), seed, installation)?;
+        let runtime = Runtime::start(Arc::new(deps), 0);
+        let settings = Arc::new(settings);
+        let nothing = Settings { bots: Vec::new(), ..(*settings).clone() };
+        let apply = change(&nothing, &Library::new(), &settings, &library);
+        let service = Self {
+            runtime: runtime.clone(),
+            loaded: RefCell::new(Loaded { settings, library }),
+            reloading: Mutex::new(()),
+            last_reload: RefCell::new(None),
+            started: Instant::now(),
+            levels,
+        };
+        Ok((Rc::new(service), Applying { runtime, apply }))
+    }
+
+    /// The configuration that is in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.loaded.borrow().settings)
+    }
+
+    /// Where the control socket lies: beside the store.
+    pub fn socket(&self) -> PathBuf {
+        socket_path(&self.settings())
+    }
+
+    /// Reads everything anew and changes over, completely or not at all.
+    pub async fn reload(&self, dry_run: bool) -> Reloaded {
+        let _one_at_a_time = self.reloading.lock().await;
+        let file = self.settings().file.clone();
+        let prepared = tokio::task::spawn_blocking(move || prepare(&file)).await;
+        let reloaded = match prepared {
+            Ok(Ok(prepared)) => self.change_over(prepared, dry_run).await,
+            Ok(Err(diagnostics)) => Reloaded { applied: false, plan: String::new(), diagnostics },
+            Err(fault) => {
+                let text = format!("reading the configuration failed by a fault of this program: {fault}");
+                let diagnostics = vec![Diagnostic::error("reload::fault", text)];
+                Reloaded { applied: false, plan: String::new(), diagnostics }
+            }
+        };
+        if !dry_run && (reloaded.applied || reloaded.diagnostics.iter().any(Diagnostic::is_error)) {
+            let outcome = if reloaded.applied { "applied" } else { "refused, the old configuration stays" };
+            *self.last_reload.borrow_mut() = Some(format!("{outcome} at {}", Timestamp::now()));
+        }
+        reloaded
+    }
+
+    async fn change_over(&self, prepared: Prepared, dry_run: bool) -> Reloaded {
+        let Prepared { settings, library, warnings } = prepared;
+        let settings = Arc::new(settings);
+        let apply = {
+            let loaded = self.loaded.borrow();
+            change(&loaded.settings, &loaded.library, &settings, &library)
+        };
+        let plan = if apply.plan.is_empty() { String::new() } else { apply.plan.to_string() };
+        if dry_run || apply.plan.is_empty() {
+            return Reloaded { applied: false, plan, diagnostics: warnings };
+        }
+        if let Some(levels) = &self.levels
+            && apply.plan.log
+        {
+            levels.set(&settings.log);
+        }
+        if self.runtime.apply(apply).await.is_err() {
+            let gone = Diagnostic::error("reload::registry", "the registry is gone; restart the process");
+            return Reloaded { applied: false, plan, diagnostics: vec![gone] };
+        }
+        *self.loaded.borrow_mut() = Loaded { settings, library };
+        Reloaded { applied: true, plan, diagnostics: warnings }
+    }
+
+    /// How everybody stands.
+    pub async fn status(&self) -> Status {
+        // Without a registry there are no bots to speak of.
+        let surveyed = self.runtime.ask(Survey).await.unwrap_or_default();
+        let file = self.settings().file.display().to_string();
+        Status::new(&surveyed, self.started.elapsed().as_secs(), file, self.last_reload.borrow().clone())
+    }
+
+    /// Closes and reopens the connections of these bots; says which names are unknown.
+    pub async fn reconnect(&self, bots: Vec<String>) -> Vec<String> {
+        self.runtime.ask(ReconnectBots(bots.clone())).await.unwrap_or(bots)
+    }
+
+    /// Sends one message and waits until the server has acknowledged it.
+    pub async fn send(&self, bot: String, to: Jid, text: String, within: Duration) -> Result<(), SendFailed> {
+        let (answer, outcome) = oneshot::channel();
+        let request = SendFrom { bot, message: SendNow { to, text, answer } };
+        if self.runtime.ask(request).await.is_err() {
+            return Err(SendFailed::Unknown);
+        }
+        match tokio::time::timeout(within, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(SendFailed::Refused { detail: "it ended before the message was sent".to_owned() }),
+            Err(_) => Err(SendFailed::Timeout),
+        }
+    }
+
+    /// Stops everybody in order.
+    pub async fn stop(&self) -> StopReport {
+        self.runtime.stop().await
+    }
+}
+
+/// The first configuration on its way to the registry.
+pub struct Applying {
+    runtime: Runtime,
+    apply: Apply,
+}
+
+impl Applying {
+    /// Hands it over: the logins begin.
+    pub async fn apply(self) {
+        // The registry was started a moment ago; if it is gone, `status` shows no bots.
+        drop(self.runtime.apply(self.apply).await);
+    }
+}
+
+/// The control socket of a configuration.
+pub fn socket_path(settings: &Settings) -> PathBuf {
+    settings.storage.join("control.sock")
+}
+
+/// Everything the registry needs to get from one configuration to the next.
+fn change(old: &Settings, old_library: &Library, new: &Arc<Settings>, library: &Library) -> Apply {
+    let mut plan = diff(old, new);
+    add_changed_scripts(&mut plan, old, old_library, new, library);
+    let mut concerned: BTreeSet<&str> = plan.added.iter().map(String::as_str).collect();
+    concerned.extend(plan.rescript.iter().map(|change| change.bot.as_str()));
+    let scripts: BTreeMap<String, Vec<ScriptUse>> = new
+        .bots
+        .iter()
+        .filter(|bot| concerned.contains(bot.name.as_str()))
+        .map(|bot| (bot.name.clone(), scripts::uses(bot, library)))
+        .collect();
+    Apply { settings: Arc::clone(new), plan, scripts }
+}
+
+/// A script file that changed concerns every bot that uses it, although no line of the configuration did.
+fn add_changed_scripts(plan: &mut Plan, old: &Settings, old_library: &Library, new: &Settings, library: &Library) {
+    let version = |library: &Library, name: &str| library.get(name).map(|script| script.version().to_owned());
+    let known: BTreeSet<&str> = old.bots.iter().map(|bot| bot.name.as_str()).collect();
+    for bot in new.bots.iter().filter(|bot| known.contains(bot.name.as_str())) {
+        let keys = changed_scripts(bot, |name| {
+            old_library.contains_key(name) && version(old_library, name) != version(library, name)
+        });
+        if keys.is_empty() {
+            continue;
+        }
+        let untouched = !plan.touched().contains(bot.name.as_str());
+        match plan.rescript.iter_mut().find(|change| change.bot == bot.name) {
+            Some(change) => change.keys.extend(keys),
+            None => plan.rescript.push(Change { bot: bot.name.clone(), keys }),
+        }
+        if untouched {
+            plan.unchanged = plan.unchanged.saturating_sub(1);
+        }
+    }
+}
+
+fn changed_scripts(bot: &BotSettings, changed: impl Fn(&str) -> bool) -> Vec<String> {
+    bot.scripts.iter().filter(|script| changed(&script.script)).map(|script| format!("script {}", script.script)).collect()
+}
+
+/// The name this store was given when it was made: resources follow from it.
+fn installation(store: &Store) -> Result<String, StartFailed> {
+    const KEY: &str = "installation";
+    let reader = store.reader().map_err(StartFailed::Store)?;
+    if let Some(serde_json::Value::String(name)) = reader.meta(KEY).map_err(StartFailed::Store)? {
+        return Ok(name);
+    }
+    let name = IdSource::new(random_seed()?).next_id();
+    let batch = store::Batch { meta: vec![(KEY.to_owned(), Some(name.clone().into()))], ..store::Batch::default() };
+    store.commit_wait(batch).map_err(StartFailed::Store)?;
+    Ok(name)
+}
+
+/// 256 random bits of the system.
+pub fn random_seed() -> Result<Seed, StartFailed> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| StartFailed::Thread(std::io::Error::other(error.to_string())))?;
+    Ok(Seed(seed))
+}
