@@ -1,0 +1,302 @@
+//! A person's client for the chat: one link, one stream, one session, no actor and no script.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::action::{Action, OutgoingMessage};
+use crate::cli::Failure;
+use crate::cli::demo::folder::DOMAIN;
+use crate::event::Event;
+use crate::ids::IdSource;
+use crate::jid::{BareJid, Jid};
+use crate::moment::Moment;
+use crate::net::link::{self, Gone, LinkEvent, LinkHandle, LinkOwner};
+use crate::net::tls::TlsContext;
+use crate::net::{Target, TlsMode};
+use crate::ops::service::random_seed;
+use crate::secret::Password;
+use crate::session::{Session, SessionConfig, SessionOutput};
+use crate::stanza::MessageKind;
+use crate::stream::sasl::Credentials;
+use crate::stream::{Hangup, Initiating, Output, Secured, Stream, StreamEvent};
+
+/// Lines that may wait to be sent.
+const QUEUE: usize = 64;
+
+/// Somebody who is logged in.
+pub struct Person {
+    /// What to say, and to whom.
+    pub says: mpsc::Sender<(Jid, String)>,
+    /// What is heard: sender and text, or a notice without a sender.
+    pub hears: mpsc::UnboundedReceiver<Heard>,
+}
+
+/// Something for the screen.
+pub enum Heard {
+    /// A message.
+    Message {
+        /// Who said it.
+        from: Jid,
+        /// The text.
+        text: String,
+    },
+    /// The connection ended.
+    Gone(String),
+}
+
+/// Takes what the link has to tell; the answer opens the way for the next chunk.
+struct Owner {
+    events: mpsc::Sender<(LinkEvent, oneshot::Sender<()>)>,
+}
+
+impl LinkOwner for Owner {
+    async fn inbound(&mut self, event: LinkEvent) -> Result<(), Gone> {
+        let (taken, done) = oneshot::channel();
+        self.events.send((event, taken)).await.map_err(|_| Gone)?;
+        done.await.map_err(|_| Gone)
+    }
+}
+
+struct Driver {
+    config: Option<Initiating>,
+    stream: Option<Stream>,
+    session: Session,
+    link: LinkHandle,
+    ids: IdSource,
+    hears: mpsc::UnboundedSender<Heard>,
+    online: Option<oneshot::Sender<()>>,
+    ended: bool,
+}
+
+impl Person {
+    /// Logs in over verified TLS. Must be called where local tasks can run.
+    pub async fn login(server: SocketAddr, ca: PathBuf, user: &str, password: &str) -> Result<Self, Failure> {
+        let seed = random_seed().map_err(|error| Failure::new(error.to_string()))?;
+        let mut ids = IdSource::new(seed);
+        let jid = BareJid::parse(&format!("{user}@{DOMAIN}")).map_err(|error| Failure::new(error.to_string()))?;
+        let target = Target {
+            domain: DOMAIN.to_owned(),
+            server: Some((server.ip().to_string(), server.port())),
+            tls: TlsMode::StartTls,
+            ca: Some(ca),
+        };
+        let (events, mut inbound) = mpsc::channel(1);
+        let (says, mut said) = mpsc::channel::<(Jid, String)>(QUEUE);
+        let (hears_sender, hears) = mpsc::unbounded_channel();
+        let (online, is_online) = oneshot::channel();
+        let config = Initiating {
+            resource: Some("chat".to_owned()),
+            ..Initiating::new(jid.clone(), Credentials::Password(Password::new(password)))
+        };
+        let mut driver = Driver {
+            config: Some(config),
+            stream: None,
+            session: Session::new(SessionConfig::new(jid), ids.fork()),
+            link: link::spawn(target, Arc::new(TlsContext::new()), Owner { events }),
+            ids,
+            hears: hears_sender,
+            online: Some(online),
+            ended: false,
+        };
+        tokio::task::spawn_local(async move {
+            while !driver.ended {
+                let due = driver.drain();
+                let due = due.unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(60));
+                tokio::select! {
+                    event = inbound.recv() => match event {
+                        Some((event, taken)) => {
+                            driver.on_link(event);
+                            // The link may have ended meanwhile.
+                            drop(taken.send(()));
+                        }
+                        None => return,
+                    },
+                    line = said.recv() => match line {
+                        Some((to, text)) => driver.say(to, text),
+                        None => driver.close(),
+                    },
+                    () = tokio::time::sleep_until(due.into()) => driver.on_timeout(),
+                }
+            }
+        });
+        match is_online.await {
+            Ok(()) => Ok(Self { says, hears }),
+            Err(_) => Err(Failure::new("the chat could not log in to its own server")),
+        }
+    }
+}
+
+fn now() -> Moment {
+    Moment { at: Instant::now(), wall: Timestamp::now() }
+}
+
+impl Driver {
+    fn on_link(&mut self, event: LinkEvent) {
+        let now = now().at;
+        match event {
+            LinkEvent::Connected { .. } => {
+                if let Some(config) = self.config.take() {
+                    self.stream = Some(Stream::initiating(config, self.ids.fork(), now));
+                }
+            }
+            LinkEvent::Secured(info) => {
+                if let Some(stream) = &mut self.stream {
+                    let secured = Secured {
+                        exporter: info.exporter,
+                        end_point: info.end_point,
+                        verified: true,
+                        tls13: info.tls13,
+                        peer_identity: None,
+                    };
+                    stream.on_secured(now, secured);
+                }
+            }
+            LinkEvent::Bytes(bytes) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.on_bytes(now, &bytes);
+                }
+            }
+            LinkEvent::Closed => self.on_hangup(Hangup::Closed, "the server closed the connection"),
+            LinkEvent::Failed { detail, .. } => {
+                let cause = Hangup::Reset { detail: detail.clone() };
+                self.on_hangup(cause, &detail);
+            }
+        }
+    }
+
+    fn on_hangup(&mut self, cause: Hangup, detail: &str) {
+        match &mut self.stream {
+            Some(stream) => stream.on_hangup(now().at, cause),
+            None => self.end(detail),
+        }
+    }
+
+    fn end(&mut self, detail: &str) {
+        self.ended = true;
+        self.online = None;
+        // The chat may have ended first.
+        drop(self.hears.send(Heard::Gone(detail.to_owned())));
+    }
+
+    fn on_timeout(&mut self) {
+        let now = now();
+        if let Some(stream) = &mut self.stream {
+            stream.on_timeout(now.at);
+        }
+        self.session.on_timeout(now);
+    }
+
+    fn say(&mut self, to: Jid, text: String) {
+        let message = OutgoingMessage {
+            to,
+            kind: MessageKind::Chat,
+            id: self.ids.next_id(),
+            text,
+            subject: None,
+            lang: None,
+            thread: None,
+            payloads: Vec::new(),
+        };
+        if let Err(refused) = self.session.perform(now(), Action::Message(message)) {
+            self.end(&refused.to_string());
+        }
+    }
+
+    fn close(&mut self) {
+        match &mut self.stream {
+            Some(stream) => stream.close(now().at),
+            None => self.ended = true,
+        }
+    }
+
+    /// Carries out everything that is due; says when to look again.
+    fn drain(&mut self) -> Option<Instant> {
+        loop {
+            let stream_due = self.drain_stream();
+            let (session_due, sent) = self.drain_session();
+            if !sent {
+                return [stream_due, session_due].into_iter().flatten().min();
+            }
+        }
+    }
+
+    fn drain_stream(&mut self) -> Option<Instant> {
+        loop {
+            match self.stream.as_mut()?.poll_output() {
+                // Overflow ends the link, which then says so.
+                Output::Transmit(bytes) => drop(self.link.transmit(bytes)),
+                Output::Secure => self.link.secure(),
+                Output::Event(event) => self.on_stream_event(event),
+                Output::Hangup => {
+                    self.link.hang_up();
+                    self.stream = None;
+                    self.end("the connection has ended");
+                }
+                Output::Idle(due) => return due,
+            }
+        }
+    }
+
+    fn on_stream_event(&mut self, event: StreamEvent) {
+        match event {
+            // One derivation a chat: no thread is needed for that.
+            StreamEvent::DeriveKeys(request) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.on_keys(now().at, request.derive());
+                }
+            }
+            StreamEvent::Online(online) => {
+                self.session.on_online(now(), online.jid, online.resumed, &online.features);
+            }
+            StreamEvent::Stanza { number, element } => {
+                self.session.on_stanza(now(), element);
+                if let (Some(number), Some(stream)) = (number, &mut self.stream) {
+                    stream.acknowledge(now().at, number);
+                }
+            }
+            StreamEvent::Fault(fault) => self.end(&fault.to_string()),
+            StreamEvent::Acked { .. }
+            | StreamEvent::Authenticate(_)
+            | StreamEvent::Authenticated { .. }
+            | StreamEvent::BeforeLogin(_)
+            | StreamEvent::Bind { .. }
+            | StreamEvent::Closed
+            | StreamEvent::Enabled { .. }
+            | StreamEvent::Lost { .. }
+            | StreamEvent::Resume { .. } => {}
+        }
+    }
+
+    fn drain_session(&mut self) -> (Option<Instant>, bool) {
+        let mut sent = false;
+        loop {
+            match self.session.poll_output() {
+                SessionOutput::Send(element) => {
+                    sent = true;
+                    if let Some(stream) = &mut self.stream
+                        && let Err(not_ready) = stream.send(now().at, element)
+                    {
+                        tracing::warn!(%not_ready, "the chat could not send");
+                    }
+                }
+                SessionOutput::Event(Event::Message(message)) => {
+                    // The chat may have ended first.
+                    drop(self.hears.send(Heard::Message { from: message.from.clone(), text: message.text.clone() }));
+                }
+                SessionOutput::Event(Event::Online { .. }) => {
+                    if let Some(online) = self.online.take() {
+                        // Whoever waited may have given up.
+                        drop(online.send(()));
+                    }
+                }
+                SessionOutput::Event(_) | SessionOutput::SaveRoster(_) => {}
+                SessionOutput::Idle(due) => return (due, sent),
+            }
+        }
+    }
+}
