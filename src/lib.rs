@@ -4,6 +4,7 @@
 //! which `tests/architecture.rs` checks.
 
 pub mod action;
+pub mod cli;
 pub mod config;
 pub mod datetime;
 pub mod diagnostic;

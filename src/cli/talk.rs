@@ -40,11 +40,9 @@ pub fn socket(common: &Common) -> Result<PathBuf, Failure> {
     let file = common.file()?;
     let var = |name: &str| std::env::var(name).ok();
     let found = config::inspect(&file, &config::Surroundings { var: &var, run_commands: false });
-    match (found.settings, found.storage) {
-        (Some(settings), _) => Ok(socket_path(&settings)),
-        // A broken configuration must not keep anybody from asking the process how it stands.
-        (None, Some(storage)) => Ok(storage.join("control.sock")),
-        (None, None) => Err(Failure::Problems(found.diagnostics)),
+    match found.settings {
+        Some(settings) => Ok(socket_path(&settings)),
+        None => Err(Failure::Problems(found.diagnostics)),
     }
 }
 

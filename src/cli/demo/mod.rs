@@ -73,7 +73,7 @@ fn listen(folder: &Folder, wanted: SocketAddr) -> Result<Running, Failure> {
         };
         match Server::start(options) {
             Ok(running) => return Ok(running),
-            Err(ServerError::Busy { .. }) if address.port() < wanted.port().saturating_add(TRIES) => {
+            Err(ServerError::PortInUse { .. }) if address.port() < wanted.port().saturating_add(TRIES) => {
                 eprintln!("port {} is busy, trying the next one", address.port());
                 address.set_port(address.port() + 1);
             }
@@ -109,7 +109,7 @@ async fn serve(
     applying.apply().await;
     greet(folder, server, &service.settings());
     if chatting {
-        let ann = Person::login(server.addr(), server.ca_pem(), "ann", PERSON_PASSWORD).await?;
+        let ann = Person::login(server.addr(), folder.path().join("ca.pem"), "ann", PERSON_PASSWORD).await?;
         chat::start(ann, Rc::clone(&service), stop)?;
     }
     signals.until_stop(&service, &mut stopping).await;

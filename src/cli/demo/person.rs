@@ -91,7 +91,7 @@ impl Person {
         let (online, is_online) = oneshot::channel();
         let config = Initiating {
             resource: Some("chat".to_owned()),
-            ..Initiating::new(jid.clone(), Credentials::Password(Password::new(password)))
+            ..Initiating::new(jid.clone(), Credentials::Password(Password::new(password.to_owned())))
         };
         let mut driver = Driver {
             config: Some(config),
