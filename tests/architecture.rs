@@ -25,6 +25,7 @@ const LAYERS: &[Layer] = &[
     layer("datetime", 0, true, &[]),
     layer("secret", 0, true, &[]),
     layer("diagnostic", 0, true, &[]),
+    layer("printable", 0, true, &[]),
     layer("jid", 0, true, &[]),
     layer("xml", 0, true, &["ns"]),
     layer("stanza", 1, true, &["xml", "jid", "ns"]),
