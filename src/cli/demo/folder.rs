@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Failure;
+use crate::ids::IdSource;
+use crate::ops::service::random_seed;
 
 /// The domain of the demo server.
 pub const DOMAIN: &str = "demo.localhost";
@@ -20,10 +22,29 @@ const FILES: &[(&str, &str)] = &[
     ("scripts/reminder.rhai", include_str!("../../../scripts/reminder.rhai")),
 ];
 const CONFIG: &str = include_str!("../../../bots.yaml");
-/// The line of [`CONFIG`] that names the server; the demo puts its own address there.
-const SERVER: &str = "127.0.0.1:5222";
-/// The bulk file that the shipped configuration names.
+/// What the demo changes in the shipped configuration: it owns the server, so no password has to be told.
+const CHANGES: &[(&str, &str)] = &[
+    ("@example.org", "@demo.localhost"),
+    ("{ env: ECHO_PASSWORD }   # or { file: … }, { command: […] }, { credential: … }", "{ file: secrets/demo }"),
+    ("{ env: GREETER_PASSWORD }", "{ file: secrets/demo }"),
+    ("{ env: DICE_PASSWORD }", "{ file: secrets/demo }"),
+    ("# A server of your own: where it is, and who signed its certificate.", "# The server of the demo."),
+    ("# server: 127.0.0.1:5222", "server: 127.0.0.1:5222"),
+    ("# tls: { mode: starttls, ca: certs/ca.pem }", "tls: { ca: ca.pem }"),
+    ("login: { pace: 10/s, jitter: 30s }", "login: { pace: none, jitter: 1s }"),
+];
+/// What the demo adds: `--bots N` writes the file that is named here.
+const CROWD: &str = r#"
+# `rhapsode demo --bots N` fills accounts.csv.
+templates:
+  crowd: { scripts: [echo] }
+accounts_files:
+  - { file: accounts.csv, template: crowd, jid: "{name}@demo.localhost", password: { file: secrets/demo } }
+"#;
+/// The bulk file of [`CROWD`].
 const BULK: &str = "accounts.csv";
+/// The secret of [`CHANGES`].
+const SECRET: &str = "secrets/demo";
 
 /// A folder with a demo in it.
 pub struct Folder {
@@ -58,7 +79,8 @@ impl Folder {
         for (name, text) in FILES {
             self.put(name, text)?;
         }
-        self.put("bots.yaml", &CONFIG.replace(SERVER, &server.to_string()))?;
+        self.put("bots.yaml", &config())?;
+        self.make_secret()?;
         self.follow_server(server)?;
         let mut accounts = String::from("name\n");
         for number in 1..=bots {
@@ -66,6 +88,27 @@ impl Folder {
         }
         let path = self.path.join(BULK);
         std::fs::write(&path, accounts).map_err(|error| unwritable(&path, &error))
+    }
+
+    /// A password for the bots that nobody has to know, readable by its owner only.
+    fn make_secret(&self) -> Result<(), Failure> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let path = self.path.join(SECRET);
+        if path.exists() {
+            return Ok(());
+        }
+        let seed = random_seed().map_err(|error| Failure::new(error.to_string()))?;
+        let folder = path.parent().unwrap_or(&self.path);
+        std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| unwritable(&path, &error))?;
+        writeln!(file, "{}", IdSource::new(seed).next_id()).map_err(|error| unwritable(&path, &error))
     }
 
     fn put(&self, name: &str, text: &str) -> Result<(), Failure> {
@@ -89,6 +132,12 @@ impl Folder {
     }
 }
 
+/// The shipped configuration, changed to the demo's server.
+fn config() -> String {
+    let changed = CHANGES.iter().fold(CONFIG.to_owned(), |text, (from, to)| text.replace(from, to));
+    changed + CROWD
+}
+
 /// The line with another address, where it is the one that names the demo server.
 fn with_server(line: &str, server: SocketAddr) -> String {
     let Some((before, rest)) = line.split_once("server: 127.0.0.1:") else { return line.to_owned() };
@@ -105,9 +154,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shipped_configuration_names_the_server_and_the_bulk_file() {
-        assert!(CONFIG.contains(&format!("server: {SERVER}")), "the demo replaces this address");
-        assert!(CONFIG.contains(BULK));
+    fn every_change_of_the_shipped_configuration_still_finds_its_text() {
+        for (from, _) in CHANGES {
+            assert!(CONFIG.contains(from), "`{from}` is not in bots.yaml any more");
+        }
+        assert!(!config().contains("example.org") && !config().contains("env:"), "{}", config());
     }
 
     #[test]
