@@ -1,0 +1,74 @@
+"""A person with slixmpp: logs in over verified TLS, talks to bots, prints what happens as JSON lines.
+
+usage: person.py SERVER_HOST SERVER_PORT CA_FILE JID PASSWORD
+stdin:  one JSON object a line: {"do": "say", "to": JID, "text": TEXT} | {"do": "subscribe", "to": JID} | {"do": "quit"}
+stdout: one JSON object a line: {"online": JID} | {"message": TEXT, "from": JID, "id": ID} | {"presence": TYPE, "from": JID}
+        | {"failed": REASON}
+"""
+
+import asyncio
+import json
+import ssl
+import sys
+
+import slixmpp
+
+
+def tell(**what):
+    print(json.dumps(what), flush=True)
+
+
+class Person(slixmpp.ClientXMPP):
+    def __init__(self, jid, password, ca):
+        super().__init__(jid, password)
+        self.ssl_context = ssl.create_default_context(cafile=ca)
+        self.auto_authorize = True
+        self.auto_subscribe = False
+        self.add_event_handler("session_start", self.on_start)
+        self.add_event_handler("message", self.on_message)
+        self.add_event_handler("failed_auth", lambda _: tell(failed="auth"))
+        self.add_event_handler("connection_failed", lambda reason: tell(failed=str(reason)))
+        self.add_event_handler("disconnected", lambda reason: tell(disconnected=str(reason)))
+        for kind in ("available", "unavailable", "subscribed", "subscribe", "unsubscribed"):
+            self.add_event_handler("presence_" + kind, self.on_presence)
+
+    async def on_start(self, _):
+        await self.get_roster()
+        self.send_presence()
+        cipher = self.transport.get_extra_info("ssl_object")
+        tell(online=str(self.boundjid), tls=cipher.version() if cipher else None)
+
+    def on_message(self, message):
+        if message["type"] == "error":
+            tell(bounce=message["error"]["condition"], **{"from": str(message["from"])})
+        elif message["body"]:
+            tell(message=message["body"], **{"from": str(message["from"])}, id=message["id"])
+
+    def on_presence(self, presence):
+        tell(presence=presence["type"], **{"from": str(presence["from"])})
+
+
+async def orders(person):
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while True:
+        line = await reader.readline()
+        order = json.loads(line) if line.strip() else {"do": "quit"}
+        if order["do"] == "say":
+            person.send_message(mto=order["to"], mbody=order["text"], mtype="chat")
+        elif order["do"] == "subscribe":
+            person.send_presence(pto=order["to"], ptype="subscribe")
+        else:
+            await person.disconnect()
+            return
+
+
+async def main():
+    host, port, ca, jid, password = sys.argv[1:6]
+    person = Person(jid, password, ca)
+    person.connect(host, int(port))
+    await orders(person)
+
+
+asyncio.run(main())
