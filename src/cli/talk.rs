@@ -40,9 +40,13 @@ pub fn socket(common: &Common) -> Result<PathBuf, Failure> {
     let file = common.file()?;
     let var = |name: &str| std::env::var(name).ok();
     let found = config::inspect(&file, &config::Surroundings { var: &var, run_commands: false });
-    match found.settings {
-        Some(settings) => Ok(socket_path(&settings)),
-        None => Err(Failure::Problems(found.diagnostics)),
+    // Neither a broken configuration nor a secret that only the service has keeps anybody from asking.
+    match found.storage {
+        Some(storage) => Ok(socket_path(&storage)),
+        None => {
+            let usual = socket_path(&file.parent().unwrap_or(std::path::Path::new("")).join("data"));
+            if usual.exists() { Ok(usual) } else { Err(Failure::Problems(found.diagnostics)) }
+        }
     }
 }
 

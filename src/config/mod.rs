@@ -35,6 +35,8 @@ pub struct Inspection {
     /// The scripts that could be made out and whose files exist, also when other things are wrong:
     /// their own problems are to be shown in the same run.
     pub scripts: Vec<ScriptSettings>,
+    /// The folder of the store, also when other things are wrong: a running process must stay within reach.
+    pub storage: Option<PathBuf>,
     /// How many bots were looked at.
     pub bots: usize,
     /// Every problem, in the order of files and lines.
@@ -56,6 +58,7 @@ pub fn inspect(path: &Path, surroundings: &Surroundings<'_>) -> Inspection {
     let failed = |found: Diagnostic| Inspection {
         settings: None,
         scripts: Vec::new(),
+        storage: None,
         bots: 0,
         diagnostics: vec![found],
     };
@@ -70,7 +73,13 @@ pub fn inspect(path: &Path, surroundings: &Surroundings<'_>) -> Inspection {
     let (source, root, problems) = yaml::parse(&name, &text);
     match root {
         Some(root) => resolve(path, &root, Decoder::new(source, problems), surroundings),
-        None => Inspection { settings: None, scripts: Vec::new(), bots: 0, diagnostics: problems },
+        None => Inspection {
+            settings: None,
+            scripts: Vec::new(),
+            storage: None,
+            bots: 0,
+            diagnostics: problems,
+        },
     }
 }
 

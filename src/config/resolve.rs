@@ -44,13 +44,14 @@ pub fn resolve(file: &Path, root: &Node, decoder: Decoder, surroundings: &Surrou
     let scripts: BTreeMap<String, ScriptSettings> = whole.reader.scripts.known;
     let bots = whole.names.len();
     let shown = scripts.values().cloned().collect();
+    let storage_folder = rest.storage.clone();
     let settings = (!diagnostics.iter().any(Diagnostic::is_error)).then(|| {
         let mut bots = whole.bots;
         bots.sort_by(|left, right| left.name.cmp(&right.name));
         let Rest { storage, durability, login, log } = rest;
         Settings { file: file.to_owned(), storage, durability, bots, scripts, login, log }
     });
-    Inspection { settings, scripts: shown, bots, diagnostics }
+    Inspection { settings, scripts: shown, storage: Some(storage_folder), bots, diagnostics }
 }
 
 /// What is known while the file is read.

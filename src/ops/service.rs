@@ -145,7 +145,7 @@ impl Service {
 
     /// Where the control socket lies: beside the store.
     pub fn socket(&self) -> PathBuf {
-        socket_path(&self.settings())
+        socket_path(&self.settings().storage)
     }
 
     /// Reads everything anew and changes over, completely or not at all.
@@ -240,9 +240,9 @@ impl Applying {
     }
 }
 
-/// The control socket of a configuration.
-pub fn socket_path(settings: &Settings) -> PathBuf {
-    settings.storage.join("control.sock")
+/// The control socket beside the store in this folder.
+pub fn socket_path(storage: &Path) -> PathBuf {
+    storage.join("control.sock")
 }
 
 /// Everything the registry needs to get from one configuration to the next.
