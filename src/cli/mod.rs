@@ -168,8 +168,11 @@ impl Common {
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
         let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-        let unicode = !dumb && locale.is_none_or(|name| name.to_uppercase().replace('-', "").contains("UTF8"));
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        let unicode =
+            !dumb && locale.is_none_or(|name| name.to_uppercase().replace('-', "").contains("UTF8"));
         Style { colour: colour && !dumb, unicode, width: 100 }
     }
 

@@ -56,7 +56,8 @@ fn alone(command: Send, to: Jid, common: &Common) -> Result<(), Failure> {
     log.level = "error".to_owned();
     let levels = crate::ops::log::install(&log, common.louder());
     block_on(async move {
-        let (service, applying) = Service::start(prepared, Some(levels)).map_err(|error| Failure::new(error.to_string()))?;
+        let (service, applying) =
+            Service::start(prepared, Some(levels)).map_err(|error| Failure::new(error.to_string()))?;
         applying.apply().await;
         let sent = service.send(command.from, to, command.text, Duration::from_secs(command.within)).await;
         service.stop().await;

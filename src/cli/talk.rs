@@ -20,7 +20,10 @@ pub fn ask(common: &Common, request: &Request) -> Result<Answer, Failure> {
 }
 
 /// Asks at a socket; the inner error says that nobody runs there.
-pub fn ask_at(socket: &std::path::Path, request: &Request) -> Result<Result<Answer, std::io::Error>, Failure> {
+pub fn ask_at(
+    socket: &std::path::Path,
+    request: &Request,
+) -> Result<Result<Answer, std::io::Error>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -52,11 +52,8 @@ fn filter(level: &str, louder: i8) -> EnvFilter {
         None => level,
     };
     // Neighbours' libraries speak only when something is wrong.
-    let directives = if level.contains(['=', ',']) {
-        level.to_owned()
-    } else {
-        format!("warn,rhapsode={level}")
-    };
+    let directives =
+        if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,rhapsode={level}") };
     EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
@@ -69,7 +66,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let stamp = jiff::Timestamp::now();
@@ -153,12 +155,18 @@ mod tests {
     fn a_field_cannot_forge_a_line_or_colour_the_terminal() {
         let text = line_safe("nick\r\u{1b}[31m\u{202e}gnp\nINFO forged");
         assert!(!text.contains(['\r', '\u{1b}', '\u{202e}']));
-        assert!(text.contains("\n    INFO forged"), "a further line is indented, so it is no line of its own");
+        assert!(
+            text.contains("\n    INFO forged"),
+            "a further line is indented, so it is no line of its own"
+        );
     }
 
     #[test]
     fn json_lines_have_the_promised_fields() {
-        let fields = Fields { message: "online\nforged".to_owned(), rest: Map::from_iter([("bot".to_owned(), "echo".into())]) };
+        let fields = Fields {
+            message: "online\nforged".to_owned(),
+            rest: Map::from_iter([("bot".to_owned(), "echo".into())]),
+        };
         let line = fields.to_json(jiff::Timestamp::UNIX_EPOCH, Level::INFO).to_string();
         assert!(!line.contains('\n'));
         let back: Value = serde_json::from_str(&line).expect("a line is one JSON object");

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod log;
+pub mod person;
 pub mod render;
 pub mod report;
 pub mod scripts;

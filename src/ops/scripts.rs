@@ -64,8 +64,10 @@ pub fn diagnostic(error: &ScriptError) -> Diagnostic {
         .hint_if(error.hint.clone());
     for frame in &error.chain {
         if frame.file == error.file && frame.line > 0 {
-            diagnostic = diagnostic
-                .at(Place::at(&source, frame.line, frame.column.max(1)), format!("called from `{}`", frame.function));
+            diagnostic = diagnostic.at(
+                Place::at(&source, frame.line, frame.column.max(1)),
+                format!("called from `{}`", frame.function),
+            );
         }
     }
     diagnostic

@@ -215,7 +215,9 @@ impl Service {
         }
         match tokio::time::timeout(within, outcome).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(SendFailed::Refused { detail: "it ended before the message was sent".to_owned() }),
+            Ok(Err(_)) => {
+                Err(SendFailed::Refused { detail: "it ended before the message was sent".to_owned() })
+            }
             Err(_) => Err(SendFailed::Timeout),
         }
     }
@@ -261,7 +263,13 @@ fn change(old: &Settings, old_library: &Library, new: &Arc<Settings>, library: &
 }
 
 /// A script file that changed concerns every bot that uses it, although no line of the configuration did.
-fn add_changed_scripts(plan: &mut Plan, old: &Settings, old_library: &Library, new: &Settings, library: &Library) {
+fn add_changed_scripts(
+    plan: &mut Plan,
+    old: &Settings,
+    old_library: &Library,
+    new: &Settings,
+    library: &Library,
+) {
     let version = |library: &Library, name: &str| library.get(name).map(|script| script.version().to_owned());
     let known: BTreeSet<&str> = old.bots.iter().map(|bot| bot.name.as_str()).collect();
     for bot in new.bots.iter().filter(|bot| known.contains(bot.name.as_str())) {
@@ -283,7 +291,11 @@ fn add_changed_scripts(plan: &mut Plan, old: &Settings, old_library: &Library, n
 }
 
 fn changed_scripts(bot: &BotSettings, changed: impl Fn(&str) -> bool) -> Vec<String> {
-    bot.scripts.iter().filter(|script| changed(&script.script)).map(|script| format!("script {}", script.script)).collect()
+    bot.scripts
+        .iter()
+        .filter(|script| changed(&script.script))
+        .map(|script| format!("script {}", script.script))
+        .collect()
 }
 
 /// The name this store was given when it was made: resources follow from it.
@@ -294,7 +306,8 @@ fn installation(store: &Store) -> Result<String, StartFailed> {
         return Ok(name);
     }
     let name = IdSource::new(random_seed()?).next_id();
-    let batch = store::Batch { meta: vec![(KEY.to_owned(), Some(name.clone().into()))], ..store::Batch::default() };
+    let batch =
+        store::Batch { meta: vec![(KEY.to_owned(), Some(name.clone().into()))], ..store::Batch::default() };
     store.commit_wait(batch).map_err(StartFailed::Store)?;
     Ok(name)
 }
@@ -302,6 +315,7 @@ fn installation(store: &Store) -> Result<String, StartFailed> {
 /// 256 random bits of the system.
 pub fn random_seed() -> Result<Seed, StartFailed> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| StartFailed::Thread(std::io::Error::other(error.to_string())))?;
+    getrandom::fill(&mut seed)
+        .map_err(|error| StartFailed::Thread(std::io::Error::other(error.to_string())))?;
     Ok(Seed(seed))
 }

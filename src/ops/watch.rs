@@ -119,7 +119,8 @@ fn fingerprint(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
     let mut hash = Sha256::new();
     for folder in folders {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| counts(path)).collect();
+        let mut files: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| counts(path)).collect();
         files.sort();
         for file in files {
             hash.update(file.as_os_str().as_encoded_bytes());
@@ -134,7 +135,8 @@ fn fingerprint(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
 }
 
 fn counts(path: &Path) -> bool {
-    let known = path.extension().and_then(|extension| extension.to_str()).is_some_and(|e| EXTENSIONS.contains(&e));
+    let known =
+        path.extension().and_then(|extension| extension.to_str()).is_some_and(|e| EXTENSIONS.contains(&e));
     known && std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST)
 }
 

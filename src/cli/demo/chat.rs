@@ -8,10 +8,15 @@ use tokio::sync::mpsc;
 
 use crate::cli::Failure;
 use crate::cli::demo::folder::DOMAIN;
-use crate::cli::demo::person::{Heard, Person};
+
+use crate::action::{Action, OutgoingMessage};
+use crate::event::Event;
+use crate::ids::IdSource;
 use crate::jid::Jid;
-use crate::ops::service::Service;
+use crate::ops::person::{Heard, Person};
+use crate::ops::service::{Service, random_seed};
 use crate::printable::printable;
+use crate::stanza::MessageKind;
 
 const HELP: &str = "\
   TEXT           say it to the bot you are talking to
@@ -29,7 +34,8 @@ enum Wish {
 
 /// Starts the chat: the terminal on a thread of its own, everything else as local tasks.
 pub fn start(ann: Person, service: Rc<Service>, stop: mpsc::Sender<()>) -> Result<(), Failure> {
-    let Person { says, mut hears } = ann;
+    let Person { actions, mut hears } = ann;
+    let mut ids = IdSource::new(random_seed().map_err(|error| Failure::new(error.to_string()))?);
     let names: Vec<String> = service.settings().bots.iter().map(|bot| bot.name.clone()).collect();
     let Some(first) = names.iter().find(|name| *name == "greeter").or(names.first()).cloned() else {
         return Err(Failure::new("bots.yaml has no bot to talk to"));
@@ -48,15 +54,17 @@ pub fn start(ann: Person, service: Rc<Service>, stop: mpsc::Sender<()>) -> Resul
         loop {
             let text = tokio::select! {
                 heard = hears.recv() => match heard {
-                    Some(Heard::Message { from, text }) => {
-                        format!("{}  {}\n", from.local().unwrap_or(from.domain()), safe(&text))
+                    Some(Heard::Event(Event::Message(message))) => {
+                        format!("{}  {}\n", printable(&message.nick), safe(&message.text))
                     }
+                    Some(Heard::Event(Event::Bounce(bounce))) => format!("· it came back: {}\n", safe(&bounce.error.to_string())),
+                    Some(Heard::Event(_)) => continue,
                     Some(Heard::Gone(detail)) => format!("· the chat is offline: {}\n", safe(&detail)),
                     None => return,
                 },
                 wish = wished.recv() => match wish {
                     Some(Wish::Say(to, text)) => {
-                        if says.send((to, text)).await.is_ok() {
+                        if actions.send(message(to, text, ids.next_id())).await.is_ok() {
                             continue;
                         }
                         "· not sent: the chat is offline\n".to_owned()
@@ -77,12 +85,30 @@ pub fn start(ann: Person, service: Rc<Service>, stop: mpsc::Sender<()>) -> Resul
     Ok(())
 }
 
+fn message(to: Jid, text: String, id: String) -> Action {
+    Action::Message(OutgoingMessage {
+        to,
+        kind: MessageKind::Chat,
+        id,
+        text,
+        subject: None,
+        lang: None,
+        thread: None,
+        payloads: Vec::new(),
+    })
+}
+
 /// Messages keep their line breaks and lose whatever could move the cursor.
 fn safe(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n    ")
 }
 
-fn read_lines(editor: &mut DefaultEditor, first: String, names: &[String], wishes: &mpsc::UnboundedSender<Wish>) {
+fn read_lines(
+    editor: &mut DefaultEditor,
+    first: String,
+    names: &[String],
+    wishes: &mpsc::UnboundedSender<Wish>,
+) {
     let mut bot = first;
     loop {
         let wish = match editor.readline(&format!("ann → {bot}  ")) {

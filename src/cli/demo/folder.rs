@@ -25,7 +25,10 @@ const CONFIG: &str = include_str!("../../../bots.yaml");
 /// What the demo changes in the shipped configuration: it owns the server, so no password has to be told.
 const CHANGES: &[(&str, &str)] = &[
     ("@example.org", "@demo.localhost"),
-    ("{ env: ECHO_PASSWORD }   # or { file: … }, { command: […] }, { credential: … }", "{ file: secrets/demo }"),
+    (
+        "{ env: ECHO_PASSWORD }   # or { file: … }, { command: […] }, { credential: … }",
+        "{ file: secrets/demo }",
+    ),
     ("{ env: GREETER_PASSWORD }", "{ file: secrets/demo }"),
     ("{ env: DICE_PASSWORD }", "{ file: secrets/demo }"),
     ("# A server of your own: where it is, and who signed its certificate.", "# The server of the demo."),
@@ -164,7 +167,10 @@ mod tests {
     #[test]
     fn only_the_port_of_the_demo_server_is_kept_up() {
         let server = "127.0.0.1:5225".parse().expect("an address");
-        assert_eq!(with_server("  server: 127.0.0.1:5222   # demo", server), "  server: 127.0.0.1:5225   # demo");
+        assert_eq!(
+            with_server("  server: 127.0.0.1:5222   # demo", server),
+            "  server: 127.0.0.1:5225   # demo"
+        );
         assert_eq!(with_server("  server: xmpp.example.org:5222", server), "  server: xmpp.example.org:5222");
     }
 }

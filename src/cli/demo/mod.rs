@@ -4,7 +4,6 @@
 
 mod chat;
 mod folder;
-mod person;
 
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,11 +15,13 @@ use tokio::sync::mpsc;
 
 use crate::actor::runtime::block_on;
 use crate::cli::demo::folder::{DOMAIN, Folder, PEOPLE, PERSON_PASSWORD};
-use crate::cli::demo::person::Person;
 use crate::cli::{Common, Failure, shown};
 use crate::config::settings::Settings;
-use crate::ops::service::{Prepared, Service, prepare};
+use crate::jid::BareJid;
+use crate::ops::person::{Login, Person};
+use crate::ops::service::{Prepared, Service, prepare, random_seed};
 use crate::ops::{control, log, signal, watch};
+use crate::secret::Password;
 use crate::server::{Certificates, Running, Server, ServerError, ServerOptions};
 
 /// Ports that are tried after a busy one.
@@ -109,14 +110,26 @@ async fn serve(
     applying.apply().await;
     greet(folder, server, &service.settings());
     if chatting {
-        let ann = Person::login(server.addr(), folder.path().join("ca.pem"), "ann", PERSON_PASSWORD).await?;
-        chat::start(ann, Rc::clone(&service), stop)?;
+        chat::start(ann(folder, server).await?, Rc::clone(&service), stop)?;
     }
     signals.until_stop(&service, &mut stopping).await;
     service.stop().await;
     // Gone already: somebody cleaned up.
     drop(std::fs::remove_file(service.socket()));
     Ok(())
+}
+
+/// The person at the terminal.
+async fn ann(folder: &Folder, server: &Running) -> Result<Person, Failure> {
+    let login = Login {
+        jid: BareJid::parse(&format!("ann@{DOMAIN}")).map_err(|error| Failure::new(error.to_string()))?,
+        password: Password::new(PERSON_PASSWORD.to_owned()),
+        resource: "chat".to_owned(),
+        server: server.addr(),
+        ca: folder.path().join("ca.pem"),
+    };
+    let seed = random_seed().map_err(|error| Failure::new(error.to_string()))?;
+    Person::login(login, seed).await.map_err(|why| Failure::new(format!("the chat could not log in: {why}")))
 }
 
 /// What a newcomer has to know.

@@ -1,4 +1,5 @@
-//! A person's client for the chat: one link, one stream, one session, no actor and no script.
+//! A person's client: one link, one stream, one session, no actor, no script and no reconnect.
+//! The demo's chat is one, and tests are people with it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,44 +9,49 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::action::{Action, OutgoingMessage};
-use crate::cli::Failure;
-use crate::cli::demo::folder::DOMAIN;
+use crate::action::Action;
 use crate::event::Event;
-use crate::ids::IdSource;
-use crate::jid::{BareJid, Jid};
+use crate::ids::{IdSource, Seed};
+use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::net::link::{self, Gone, LinkEvent, LinkHandle, LinkOwner};
 use crate::net::tls::TlsContext;
 use crate::net::{Target, TlsMode};
-use crate::ops::service::random_seed;
 use crate::secret::Password;
 use crate::session::{Session, SessionConfig, SessionOutput};
-use crate::stanza::MessageKind;
 use crate::stream::sasl::Credentials;
 use crate::stream::{Hangup, Initiating, Output, Secured, Stream, StreamEvent};
 
-/// Lines that may wait to be sent.
+/// Actions that may wait to be carried out.
 const QUEUE: usize = 64;
 
-/// Somebody who is logged in.
+/// Who logs in, and where.
+pub struct Login {
+    /// The account.
+    pub jid: BareJid,
+    /// Its password.
+    pub password: Password,
+    /// The resourcepart to ask for.
+    pub resource: String,
+    /// Where the server is.
+    pub server: SocketAddr,
+    /// The authority that signed its certificate, as PEM.
+    pub ca: PathBuf,
+}
+
+/// Somebody who is logged in. Dropping `actions` closes the stream.
 pub struct Person {
-    /// What to say, and to whom.
-    pub says: mpsc::Sender<(Jid, String)>,
-    /// What is heard: sender and text, or a notice without a sender.
+    /// What to do.
+    pub actions: mpsc::Sender<Action>,
+    /// What happens.
     pub hears: mpsc::UnboundedReceiver<Heard>,
 }
 
-/// Something for the screen.
+/// Something that happened to a person.
 pub enum Heard {
-    /// A message.
-    Message {
-        /// Who said it.
-        from: Jid,
-        /// The text.
-        text: String,
-    },
-    /// The connection ended.
+    /// An event of the session.
+    Event(Event),
+    /// The connection ended, and why.
     Gone(String),
 }
 
@@ -70,37 +76,40 @@ struct Driver {
     ids: IdSource,
     hears: mpsc::UnboundedSender<Heard>,
     online: Option<oneshot::Sender<()>>,
+    closing: bool,
     ended: bool,
 }
 
 impl Person {
     /// Logs in over verified TLS. Must be called where local tasks can run.
-    pub async fn login(server: SocketAddr, ca: PathBuf, user: &str, password: &str) -> Result<Self, Failure> {
-        let seed = random_seed().map_err(|error| Failure::new(error.to_string()))?;
+    ///
+    /// # Errors
+    /// Why there is no session.
+    pub async fn login(login: Login, seed: Seed) -> Result<Self, String> {
         let mut ids = IdSource::new(seed);
-        let jid = BareJid::parse(&format!("{user}@{DOMAIN}")).map_err(|error| Failure::new(error.to_string()))?;
         let target = Target {
-            domain: DOMAIN.to_owned(),
-            server: Some((server.ip().to_string(), server.port())),
+            domain: login.jid.domain().to_owned(),
+            server: Some((login.server.ip().to_string(), login.server.port())),
             tls: TlsMode::StartTls,
-            ca: Some(ca),
+            ca: Some(login.ca),
         };
         let (events, mut inbound) = mpsc::channel(1);
-        let (says, mut said) = mpsc::channel::<(Jid, String)>(QUEUE);
-        let (hears_sender, hears) = mpsc::unbounded_channel();
+        let (actions, mut wanted) = mpsc::channel::<Action>(QUEUE);
+        let (hears_sender, mut hears) = mpsc::unbounded_channel();
         let (online, is_online) = oneshot::channel();
         let config = Initiating {
-            resource: Some("chat".to_owned()),
-            ..Initiating::new(jid.clone(), Credentials::Password(Password::new(password.to_owned())))
+            resource: Some(login.resource),
+            ..Initiating::new(login.jid.clone(), Credentials::Password(login.password))
         };
         let mut driver = Driver {
             config: Some(config),
             stream: None,
-            session: Session::new(SessionConfig::new(jid), ids.fork()),
+            session: Session::new(SessionConfig::new(login.jid), ids.fork()),
             link: link::spawn(target, Arc::new(TlsContext::new()), Owner { events }),
             ids,
             hears: hears_sender,
             online: Some(online),
+            closing: false,
             ended: false,
         };
         tokio::task::spawn_local(async move {
@@ -116,8 +125,8 @@ impl Person {
                         }
                         None => return,
                     },
-                    line = said.recv() => match line {
-                        Some((to, text)) => driver.say(to, text),
+                    action = wanted.recv(), if !driver.closing => match action {
+                        Some(action) => driver.perform(action),
                         None => driver.close(),
                     },
                     () = tokio::time::sleep_until(due.into()) => driver.on_timeout(),
@@ -125,8 +134,11 @@ impl Person {
             }
         });
         match is_online.await {
-            Ok(()) => Ok(Self { says, hears }),
-            Err(_) => Err(Failure::new("the chat could not log in to its own server")),
+            Ok(()) => Ok(Self { actions, hears }),
+            Err(_) => Err(match hears.recv().await {
+                Some(Heard::Gone(detail)) => detail,
+                _ => "the connection ended before the login".to_owned(),
+            }),
         }
     }
 }
@@ -179,7 +191,7 @@ impl Driver {
     fn end(&mut self, detail: &str) {
         self.ended = true;
         self.online = None;
-        // The chat may have ended first.
+        // The person may have stopped listening.
         drop(self.hears.send(Heard::Gone(detail.to_owned())));
     }
 
@@ -191,23 +203,14 @@ impl Driver {
         self.session.on_timeout(now);
     }
 
-    fn say(&mut self, to: Jid, text: String) {
-        let message = OutgoingMessage {
-            to,
-            kind: MessageKind::Chat,
-            id: self.ids.next_id(),
-            text,
-            subject: None,
-            lang: None,
-            thread: None,
-            payloads: Vec::new(),
-        };
-        if let Err(refused) = self.session.perform(now(), Action::Message(message)) {
+    fn perform(&mut self, action: Action) {
+        if let Err(refused) = self.session.perform(now(), action) {
             self.end(&refused.to_string());
         }
     }
 
     fn close(&mut self) {
+        self.closing = true;
         match &mut self.stream {
             Some(stream) => stream.close(now().at),
             None => self.ended = true,
@@ -244,7 +247,7 @@ impl Driver {
 
     fn on_stream_event(&mut self, event: StreamEvent) {
         match event {
-            // One derivation a chat: no thread is needed for that.
+            // One derivation a person: no thread is needed for that.
             StreamEvent::DeriveKeys(request) => {
                 if let Some(stream) = &mut self.stream {
                     stream.on_keys(now().at, request.derive());
@@ -281,20 +284,20 @@ impl Driver {
                     if let Some(stream) = &mut self.stream
                         && let Err(not_ready) = stream.send(now().at, element)
                     {
-                        tracing::warn!(%not_ready, "the chat could not send");
+                        tracing::warn!(%not_ready, "a stanza was not sent");
                     }
                 }
-                SessionOutput::Event(Event::Message(message)) => {
-                    // The chat may have ended first.
-                    drop(self.hears.send(Heard::Message { from: message.from.clone(), text: message.text.clone() }));
-                }
-                SessionOutput::Event(Event::Online { .. }) => {
-                    if let Some(online) = self.online.take() {
+                SessionOutput::Event(event) => {
+                    if let Event::Online { .. } = &event
+                        && let Some(online) = self.online.take()
+                    {
                         // Whoever waited may have given up.
                         drop(online.send(()));
                     }
+                    // The person may have stopped listening.
+                    drop(self.hears.send(Heard::Event(event)));
                 }
-                SessionOutput::Event(_) | SessionOutput::SaveRoster(_) => {}
+                SessionOutput::SaveRoster(_) => {}
                 SessionOutput::Idle(due) => return (due, sent),
             }
         }
