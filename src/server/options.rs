@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::stream::sasl::{MECHANISMS, Mechanism};
+
 /// Everything an embedded server needs to know; `ServerOptions::default()` is `demo.localhost` on a
 /// free port with no account.
 #[derive(Clone)]
@@ -20,10 +22,10 @@ pub struct ServerOptions {
     pub open_registration: bool,
     /// Where the certificate authority comes from.
     pub certificates: Certificates,
-    /// Whether a login without TLS is taken, for clients that refuse made-up certificates.
-    pub allow_plaintext: bool,
     /// How long the session of a lost connection waits for its resumption, XEP-0198.
     pub resumption: Duration,
+    /// What clients may log in with; `-PLUS` is offered only where TLS has binding data.
+    pub mechanisms: Vec<Mechanism>,
     /// Iterations of PBKDF2 for SCRAM; RFC 7677 wants at least 4096.
     pub iterations: u32,
     /// Bytes that may wait for a client that does not read before it is disconnected.
@@ -49,8 +51,12 @@ impl Default for ServerOptions {
             accounts: Vec::new(),
             open_registration: false,
             certificates: Certificates::Fresh,
-            allow_plaintext: false,
             resumption: Duration::from_secs(300),
+            mechanisms: MECHANISMS
+                .iter()
+                .map(|(_, mechanism)| *mechanism)
+                .filter(|mechanism| mechanism.is_scram() || *mechanism == Mechanism::Plain)
+                .collect(),
             iterations: 4096,
             backlog: 4 << 20,
         }
