@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -79,7 +79,9 @@ fn sign(domain: &str, authority_files: Authority) -> Result<Identity, rcgen::Err
 /// The authority's own certificate, but for its key: the same for one domain at every start.
 fn authority(domain: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.distinguished_name.push(DnType::CommonName, format!("Rhapsode, for {domain} on this machine only"));
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("Rhapsode, for {domain} on this machine only"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.name_constraints = Some(NameConstraints {
@@ -87,7 +89,10 @@ fn authority(domain: &str) -> Result<CertificateParams, rcgen::Error> {
             GeneralSubtree::DnsName(domain.to_owned()),
             GeneralSubtree::DnsName("localhost".to_owned()),
             GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 1], 32)),
-            GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(std::net::Ipv6Addr::LOCALHOST.octets(), 128)),
+            GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(
+                std::net::Ipv6Addr::LOCALHOST.octets(),
+                128,
+            )),
         ],
         excluded_subtrees: Vec::new(),
     });
@@ -118,7 +123,7 @@ fn save(folder: &Path, domain: &str, authority: &Authority) -> Result<(), Server
     fs::create_dir_all(folder).map_err(at(folder))?;
     // The key first: a certificate without its key would be replaced under the clients that trust it.
     let key: PathBuf = folder.join(KEY);
-    let text = note(domain) + &authority.key;
+    let text = note(domain) + authority.key.as_str();
     match fs::remove_file(&key) {
         Err(source) if source.kind() != ErrorKind::NotFound => return Err(at(&key)(source)),
         Ok(()) | Err(_) => {}

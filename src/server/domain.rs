@@ -245,7 +245,7 @@ impl Domain {
     }
 
     /// Ends a session from this side.
-    pub(super) fn end(&mut self, now: Moment, id: SessionId, condition: &'static str) {
+    pub fn end(&mut self, now: Moment, id: SessionId, condition: &'static str) {
         self.on_session_end(now, id);
         self.outputs.push_back(Output::End { session: id, condition });
     }

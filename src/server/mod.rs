@@ -9,7 +9,13 @@
 //! the rooms.
 
 mod account;
+mod certificate;
+mod connection;
+mod credentials;
 pub mod domain;
+mod hub;
+mod link;
+mod listen;
 pub mod options;
 mod presence;
 mod registration;

@@ -175,7 +175,7 @@ impl Core {
         Ok(Ticket(ticket))
     }
 
-    fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.session.as_ref().filter(|_| self.managed).is_some_and(|session| {
             session.unacked_len() >= self.window.stanzas || session.unacked_bytes() >= self.window.bytes
         })
@@ -297,6 +297,18 @@ impl Core {
         }
         self.outputs.event(StreamEvent::Closed);
         self.hang_up();
+    }
+
+    /// The owner ends the stream with an error of its own.
+    pub fn end(&mut self, error: &StreamError) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        if self.header_sent && self.phase != Phase::AwaitSecured {
+            self.say(&error.to_element());
+            self.outputs.bytes().extend_from_slice(writer::CLOSE);
+        }
+        self.end_in_order();
     }
 
     pub fn abandon(&mut self) -> Option<Management> {

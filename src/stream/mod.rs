@@ -34,7 +34,7 @@ use crate::ids::Seed;
 use crate::jid::{BareJid, FullJid};
 use crate::stanza::StanzaError;
 use crate::stream::core::Core;
-use crate::stream::fault::{Fault, What};
+use crate::stream::fault::{Fault, StreamError, What};
 use crate::stream::initiating::Initiator;
 use crate::stream::management::Management;
 use crate::stream::phase::Phase;
@@ -461,6 +461,17 @@ impl Stream {
     /// session stays. `None` where there was no session and nothing is unacknowledged.
     pub fn abandon(&mut self) -> Option<Management> {
         self.core.abandon()
+    }
+
+    /// Ends the stream and its session with a stream error, such as `conflict` or `system-shutdown`.
+    /// What is unacknowledged stays in [`Stream::management`].
+    pub fn end(&mut self, error: &StreamError) {
+        self.core.end(error);
+    }
+
+    /// Whether [`Stream::send`] would answer [`NotReady::Full`].
+    pub fn is_full(&self) -> bool {
+        self.core.is_full()
     }
 
     /// Whether stanzas may be sent.
