@@ -121,7 +121,8 @@ impl Service {
             data: Arc::new(store.clone()),
             clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
             seed: IdSource::new(seed.clone()).fork(),
-        });
+        })
+        .map_err(StartFailed::Store)?;
         let deps = Deps::new(store, pool, Arc::new(TlsContext::new()), seed, installation)?;
         let runtime = Runtime::start(Arc::new(deps), 0);
         let settings = Arc::new(settings);
