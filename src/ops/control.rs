@@ -118,7 +118,7 @@ async fn converse(stream: UnixStream, service: Rc<Service>, stop: mpsc::Sender<(
     drop(writer.shutdown().await);
     if ends {
         // Already told: the process is ending.
-        drop(stop.try_send(()));
+        let _ = stop.try_send(());
     }
 }
 

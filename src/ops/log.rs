@@ -136,7 +136,7 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut text = String::new();
         // Writing to a string cannot fail.
-        drop(write!(text, "{value:?}"));
+        let _ = write!(text, "{value:?}");
         self.put(field, text.into());
     }
 }

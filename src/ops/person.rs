@@ -121,7 +121,7 @@ impl Person {
                         Some((event, taken)) => {
                             driver.on_link(event);
                             // The link may have ended meanwhile.
-                            drop(taken.send(()));
+                            let _ = taken.send(());
                         }
                         None => return,
                     },
@@ -232,7 +232,9 @@ impl Driver {
         loop {
             match self.stream.as_mut()?.poll_output() {
                 // Overflow ends the link, which then says so.
-                Output::Transmit(bytes) => drop(self.link.transmit(bytes)),
+                Output::Transmit(bytes) => {
+                    let _ = self.link.transmit(bytes);
+                },
                 Output::Secure => self.link.secure(),
                 Output::Event(event) => self.on_stream_event(event),
                 Output::Hangup => {
@@ -292,7 +294,7 @@ impl Driver {
                         && let Some(online) = self.online.take()
                     {
                         // Whoever waited may have given up.
-                        drop(online.send(()));
+                        let _ = online.send(());
                     }
                     // The person may have stopped listening.
                     drop(self.hears.send(Heard::Event(event)));

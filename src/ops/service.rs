@@ -239,7 +239,7 @@ impl Applying {
     /// Hands it over: the logins begin.
     pub async fn apply(self) {
         // The registry was started a moment ago; if it is gone, `status` shows no bots.
-        drop(self.runtime.apply(self.apply).await);
+        let _ = self.runtime.apply(self.apply).await;
     }
 }
 

@@ -38,7 +38,7 @@ async fn watch(service: Rc<Service>) -> notify::Result<()> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if event.map_or(true, |event| matters(&event)) {
             // Full: a look is due anyway.
-            drop(sender.try_send(()));
+            let _ = sender.try_send(());
         }
     })?;
     let mut watched = BTreeSet::new();

@@ -10,6 +10,7 @@ mod outbox;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix::prelude::SendError;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, WrapFuture};
 use tokio::sync::oneshot;
 
@@ -197,7 +198,7 @@ impl Account {
     fn transmit(&mut self, bytes: bytes::Bytes) {
         if let Some(link) = &self.link {
             // Overflow ends the link, which then tells so as its last event.
-            drop(link.transmit(bytes));
+            let _ = link.transmit(bytes);
         }
     }
 
@@ -207,11 +208,9 @@ impl Account {
             return;
         }
         let batch = Deliver(std::mem::take(&mut self.outgoing));
-        if let Err(refused) = self.bot.try_send(batch) {
-            // The mailbox is full: the gate stays shut, and the bot's next word tries again.
-            if let actix::prelude::SendError::Full(Deliver(batch)) = refused {
-                self.outgoing = batch;
-            }
+        // Full: the gate stays shut, and the bot's next word tries again.
+        if let Err(SendError::Full(Deliver(batch))) = self.bot.try_send(batch) {
+            self.outgoing = batch;
         }
     }
 
@@ -228,7 +227,7 @@ impl Account {
             && let Some(gate) = self.gate.take()
         {
             // The link may be gone.
-            drop(gate.send(()));
+            let _ = gate.send(());
         }
     }
 

@@ -72,7 +72,7 @@ pub fn start(ann: Person, service: Rc<Service>, stop: mpsc::Sender<()>) -> Resul
                     Some(Wish::Bots) => service.status().await.to_text(),
                     Some(Wish::Quit) | None => {
                         // Full: the end is already on its way.
-                        drop(stop.try_send(()));
+                        let _ = stop.try_send(());
                         return;
                     }
                 },
