@@ -1,3 +1,5 @@
+//! The store against a real folder: groups, quotas, expiry, damage, and the end of the process.
+
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicI64;
