@@ -33,9 +33,12 @@ pub fn run(command: Check, common: &Common) -> Result<(), Failure> {
     let file = common.file()?;
     let var = |name: &str| std::env::var(name).ok();
     let found = config::inspect(&file, &config::Surroundings { var: &var, run_commands: false });
-    let (_library, problems) = scripts::load(&found.scripts);
+    let (library, problems) = scripts::load(&found.scripts);
     let mut diagnostics = found.diagnostics;
     diagnostics.extend(problems);
+    if let Some(settings) = &found.settings {
+        diagnostics.extend(scripts::rehearse(settings, &library));
+    }
     let format = match command.format {
         Form::Human => Format::Human(common.style(std::io::stdout().is_terminal())),
         Form::Short => Format::Short,

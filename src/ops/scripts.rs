@@ -1,13 +1,15 @@
 //! Script files to compiled scripts, with every problem as a diagnostic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::settings::{BotSettings, ScriptSettings, TurnLimits};
+use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
 use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::moment::Moment;
 use crate::script::error::{Kind, ScriptError};
+use crate::script::inspect::inspect;
 use crate::script::loader::{Compiled, compile};
 use crate::script::{Limits, ScriptUse};
 
@@ -31,6 +33,42 @@ pub fn load(scripts: &[ScriptSettings]) -> (Library, Vec<Diagnostic>) {
         }
     }
     (library, diagnostics)
+}
+
+/// Runs the declarations of every script of every bot in a shadow, with that bot's configuration: what would
+/// park a script, and calls that would fail when they are reached. Many bots that use a script alike count once.
+pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
+    let now = Moment { at: std::time::Instant::now(), wall: jiff::Timestamp::now() };
+    let mut seen = BTreeSet::new();
+    let mut diagnostics = Vec::new();
+    for bot in &settings.bots {
+        for (script, settings) in uses(bot, library).iter().zip(&bot.scripts) {
+            if !seen.insert((script.name.clone(), script.config.to_string())) {
+                continue;
+            }
+            let problems = match inspect(script, now) {
+                Ok(inspected) => inspected.problems,
+                Err(error) => vec![error],
+            };
+            for problem in &problems {
+                let found = at_option(diagnostic(problem), problem, settings);
+                if !diagnostics.contains(&found) {
+                    diagnostics.push(found);
+                }
+            }
+        }
+    }
+    diagnostics
+}
+
+/// A wrong value of an option is a mistake of the configuration: that is the place to show first.
+fn at_option(found: Diagnostic, error: &ScriptError, settings: &crate::config::settings::ScriptUse) -> Diagnostic {
+    if error.kind != Kind::Config {
+        return found;
+    }
+    let named = settings.places.iter().find(|(name, _)| error.message.contains(&format!("`{name}`")));
+    let place = named.map_or(&settings.place, |(_, place)| place);
+    Diagnostic { labels: Vec::new(), ..found }.at(place.clone(), "")
 }
 
 /// The scripts of one bot; one that is missing from the library was reported when it was loaded.

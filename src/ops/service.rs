@@ -75,6 +75,9 @@ pub fn prepare(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
     let (library, problems) = scripts::load(&found.scripts);
     let mut diagnostics = found.diagnostics;
     diagnostics.extend(problems);
+    if let Some(settings) = &found.settings {
+        diagnostics.extend(scripts::rehearse(settings, &library));
+    }
     match found.settings {
         Some(settings) if !diagnostics.iter().any(Diagnostic::is_error) => {
             Ok(Prepared { settings, library, warnings: diagnostics })
