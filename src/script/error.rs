@@ -163,7 +163,7 @@ impl Site<'_> {
                 EvalAltResult::ErrorInFunctionCall(function, source, inner, position) => {
                     let closure = function.starts_with("anon$");
                     let function = if closure { "closure".to_owned() } else { function.clone() };
-                    // The runtime's own call of a handler has no place in the text.
+                    // A call without a place is one of the runtime's own.
                     if let (Some(line), Some(column)) = (position.line(), position.position()) {
                         chain.push(Frame { function, file: file.clone(), line, column });
                     }
@@ -244,7 +244,9 @@ impl Site<'_> {
         let limits = self.limits;
         match exceeded {
             Some(Exceeded::Deadline) => {
-                let hint = "raise `limits.turn`, or do less in one turn".to_owned();
+                let hint =
+                    "raise `limits.turn`, or do less in one turn; the place is where the handler begins"
+                        .to_owned();
                 (
                     Kind::Deadline,
                     format!("the turn took longer than {} ms", limits.turn.as_millis()),
@@ -252,7 +254,9 @@ impl Site<'_> {
                 )
             }
             Some(Exceeded::Memory) => {
-                let hint = "raise `limits.memory`, or keep less at once".to_owned();
+                let hint =
+                    "raise `limits.memory`, or keep less at once; the place is where the handler begins"
+                        .to_owned();
                 (
                     Kind::Memory,
                     format!("the turn took more than {} KiB of memory", limits.memory / 1024),
@@ -260,7 +264,7 @@ impl Site<'_> {
                 )
             }
             Some(Exceeded::Operations) => {
-                let hint = "raise `limits.operations`, or do less in one turn".to_owned();
+                let hint = "raise `limits.operations`, or do less in one turn; the place is where the handler begins".to_owned();
                 (
                     Kind::Operations,
                     format!("the turn took more than {} operations", limits.operations),

@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 
 use rhai::packages::{Package, StandardPackage};
-use rhai::{Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, Shared};
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, NativeCallContext, Position,
+    RhaiFunc, Shared, Token,
+};
 
 use crate::script::Limits;
 use crate::script::api;
@@ -40,6 +43,12 @@ impl Host {
             };
         }
         engine.disable_symbol("eval");
+        // `debug` is a keyword, which could not be called as `log::debug`.
+        #[allow(deprecated)]
+        engine.on_parse_token(|token, _, _| match token {
+            Token::Reserved(word) if *word == "debug" => Token::Identifier(word),
+            token => token,
+        });
         engine.set_strict_variables(true);
         engine.set_max_call_levels(CALL_LEVELS);
         engine.set_max_expr_depths(64, 32);
@@ -149,8 +158,40 @@ pub(super) fn set<A: 'static, const N: usize, const X: bool, R, const F: bool, F
     R: rhai::Variant + Clone,
     Function: rhai::RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
 {
-    FuncRegistration::new(name).in_global_namespace().with_volatility(true).set_into_module(module, function);
+    let registration = FuncRegistration::new(name).in_global_namespace();
+    registration.set_into_module_raw(
+        module,
+        Function::param_types(),
+        placed(function.into_rhai_function(true, true)),
+    );
 }
+
+/// The same function, whose failures know where it was called: the engine forgets that for `area::name(…)`.
+pub(super) fn placed(function: RhaiFunc) -> RhaiFunc {
+    let wrap = |inner: Shared<FnAny>| -> Shared<FnAny> {
+        Shared::new(move |context: Option<NativeCallContext<'_>>, arguments: &mut [&mut Dynamic]| {
+            let place = context.as_ref().map_or(Position::NONE, NativeCallContext::call_position);
+            inner(context, arguments).map_err(|mut error| {
+                if error.position().is_none() {
+                    error.set_position(place);
+                }
+                error
+            })
+        })
+    };
+    match function {
+        RhaiFunc::Pure { func, is_pure, is_volatile, .. } => {
+            RhaiFunc::Pure { func: wrap(func), has_context: true, is_pure, is_volatile }
+        }
+        RhaiFunc::Method { func, is_pure, is_volatile, .. } => {
+            RhaiFunc::Method { func: wrap(func), has_context: true, is_pure, is_volatile }
+        }
+        // Host functions are never of another sort.
+        other => other,
+    }
+}
+
+type FnAny = dyn Fn(Option<NativeCallContext<'_>>, &mut [&mut Dynamic]) -> Checked<Dynamic> + Send + Sync;
 
 /// As the built-in one, but the result's size is known before it is built: 20,000 matches of one letter with a
 /// long substitute would be gigabytes in one call that nothing can stop.

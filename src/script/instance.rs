@@ -17,6 +17,7 @@ use crate::script::data::{Data, Nothing, Read};
 use crate::script::declare::{self, Callback, Declared};
 use crate::script::error::{Kind, ScriptError, Site, nearest};
 use crate::script::host::Host;
+use crate::script::loader::Inner;
 use crate::script::memory;
 use crate::script::turn::{self, Effects, Identity, Overlay, Turn};
 use crate::script::{Limits, ScriptUse};
@@ -71,8 +72,7 @@ pub(super) struct Ended {
 pub(super) struct Caller<'a> {
     engine: &'a Engine,
     global: &'a GlobalRuntimeState,
-    source: &'a str,
-    arities: &'a BTreeMap<String, Vec<usize>>,
+    inner: &'a Inner,
 }
 
 impl Caller<'_> {
@@ -92,7 +92,7 @@ impl Caller<'_> {
         arguments: Vec<Dynamic>,
     ) -> Result<(), Box<EvalAltResult>> {
         let offered = arguments.len();
-        let callback = declare::callback(self.arities, function, offered, "the function")?;
+        let callback = declare::callback(&self.inner.arities, function, offered, "the function")?;
         self.call(&callback, arguments).map(drop)
     }
 
@@ -107,9 +107,10 @@ impl Caller<'_> {
         let context = NativeCallContext::new_with_all_fields(
             self.engine,
             function.fn_name(),
-            Some(self.source),
+            Some(&self.inner.file),
             self.global,
-            Position::NONE,
+            // The engine replaces the place of a broken limit by that of the call: this is the nearest it knows.
+            self.inner.places.get(function.fn_name()).copied().unwrap_or(Position::NONE),
         );
         function.call_raw(&context, None, arguments)
     }
@@ -183,12 +184,7 @@ impl Instance {
         let left =
             usize::try_from(self.retained).map_or(limits.memory, |kept| limits.memory.saturating_sub(kept));
         let inner = &self.uses.compiled.inner;
-        let caller = Caller {
-            engine: host.engine(&limits),
-            global: &self.global,
-            source: &inner.file,
-            arities: &inner.arities,
-        };
+        let caller = Caller { engine: host.engine(&limits), global: &self.global, inner };
         let site = self.site(Some(event));
         let (turn, result, growth, elapsed) = measure(turn, &site, &limits, left, || work(&caller));
         let mut turn = finish(turn, around);

@@ -34,6 +34,8 @@ pub(super) struct Inner {
     pub imports: Vec<PathBuf>,
     /// Parameters of every function, closures included, by name.
     pub arities: Arc<BTreeMap<String, Vec<usize>>>,
+    /// Where each function begins, by name.
+    pub places: BTreeMap<String, Position>,
     /// Functions with a name.
     pub functions: Vec<String>,
 }
@@ -106,6 +108,10 @@ fn compile_here(site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, Scr
     for function in ast.iter_functions() {
         arities.entry(function.name.to_owned()).or_default().push(function.params.len());
     }
+    let mut places = BTreeMap::new();
+    for (_, _, name, _, function) in ast.shared_lib().iter_script_fn_info() {
+        places.insert(name.to_owned(), function.body.position());
+    }
     let functions = arities.keys().filter(|name| !name.starts_with("anon$")).cloned().collect();
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Inner {
@@ -115,6 +121,7 @@ fn compile_here(site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, Scr
         ast,
         imports: seen.values().map(|import| import.path.clone()).collect(),
         arities: Arc::new(arities),
+        places,
         functions,
     })
 }

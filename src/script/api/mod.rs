@@ -21,6 +21,7 @@ use rhai::{Dynamic, FuncRegistration, Module, Shared, Variant};
 
 use crate::script::declare::EVENTS;
 use crate::script::error::{Kind, Thrown};
+use crate::script::host::placed;
 
 /// One area of functions.
 pub struct Area {
@@ -161,7 +162,8 @@ pub(super) fn put<A: 'static, const N: usize, const X: bool, R, const F: bool, F
     R: Variant + Clone,
     Function: rhai::RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
 {
-    FuncRegistration::new(name).with_volatility(true).set_into_module(module, function);
+    let function = placed(function.into_rhai_function(true, true));
+    FuncRegistration::new(name).set_into_module_raw(module, Function::param_types(), function);
 }
 
 /// Registers a property of an object.
