@@ -110,7 +110,7 @@ fn compile_here(site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, Scr
     }
     let mut places = BTreeMap::new();
     for (_, _, name, _, function) in ast.shared_lib().iter_script_fn_info() {
-        places.insert(name.to_owned(), function.body.position());
+        places.insert(name.to_owned(), function.body.start_position());
     }
     let functions = arities.keys().filter(|name| !name.starts_with("anon$")).cloned().collect();
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -72,7 +72,8 @@ fn a_script_that_does_not_load_is_parked_and_the_others_go_on() {
         "helper",
         vec![script("bad", "let x = 1 / 0;"), script("good", r#"on("message", |m| m.reply("yes"));"#)],
     );
-    assert_eq!(bot.ask("x"), ["yes"]);
+    let turned = bot.try_event(message("ann@example.org", "x"));
+    assert_eq!(texts(&turned.actions), ["yes"]);
     let failure = bot.told.wait_failure();
     assert_eq!((failure.script.as_str(), failure.line), ("bad", 1));
     let running: Vec<bool> = bot.handle.scripts().iter().map(|state| state.running).collect();
@@ -93,7 +94,8 @@ fn timers_and_values_carry_over_to_the_next_version() {
 #[test]
 fn a_slow_bot_goes_to_the_slow_lane_and_comes_back() {
     let rig = Rig::new();
-    let mut bot = rig.bot(r#"on("message", |m| { if m.text == "slow" { for i in 0..100000 { } } });"#);
+    let mut bot = rig
+        .bot(r#"on("message", |m| { if m.text == "slow" { let x = 0; for i in 0..30000 { x += i; } } });"#);
     bot.ask("slow");
     assert!(bot.handle.is_slow());
     for _ in 0..60 {
@@ -126,7 +128,7 @@ fn a_looping_bot_does_not_hold_up_its_neighbour() {
 fn a_full_queue_refuses_and_gives_the_event_back() {
     let rig = Rig::new();
     let told = Arc::new(super::Told::default());
-    let slow = script("main", r#"on("message", |m| { for i in 0..30000 { } });"#);
+    let slow = script("main", r#"on("message", |m| { let x = 0; for i in 0..20000 { x += i; } });"#);
     let jid = super::jid("helper@example.org").to_bare();
     let spec = BotSpec { name: "helper".to_owned(), jid, scripts: vec![slow], queue: 3, admins: Vec::new() };
     let handle = rig.pool.add(spec, told);
@@ -149,11 +151,7 @@ fn two_bots_of_one_process_know_each_other() {
 
 #[test]
 fn texts_that_are_the_same_share_one_version() {
-    let source = "let shared = 1;";
-    assert!(
-        Arc::ptr_eq(&compiled(source).inner, &compiled(source).inner)
-            || compiled(source).version() == compiled(source).version()
-    );
+    let source = "let same = 1;";
     let kept = compiled(source);
     assert!(Arc::ptr_eq(&kept.inner, &compiled(source).inner));
 }

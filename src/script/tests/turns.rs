@@ -120,7 +120,7 @@ fn declarations_belong_to_the_top_level_and_effects_to_handlers() {
         r#"on("mesage", |m| m.reply("x"));"#,
         r#"on("message", |m, n, o| m.reply("x"));"#,
         r#"on("message", #{ priorty: 1 }, |m| m.reply("x"));"#,
-        "return; 1",
+        "let x = 1; if x == 1 { return; } x = 2;",
     ] {
         let failure = inspect(&script("main", source), now()).expect_err(source);
         assert_eq!(failure.kind, Kind::Declaration, "{failure}");
