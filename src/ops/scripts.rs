@@ -98,7 +98,7 @@ pub fn diagnostic(error: &ScriptError) -> Diagnostic {
     let text = std::fs::read_to_string(&error.file).unwrap_or_default();
     let source: Arc<Source> = Source::new(error.file.clone(), text);
     let mut diagnostic = Diagnostic::error(name(error.kind), error.message.clone())
-        .at(Place::at(&source, error.line.max(1), error.column.max(1)), "")
+        .at(word(&source, error.line, error.column), "")
         .hint_if(error.hint.clone());
     for frame in &error.chain {
         if frame.file == error.file && frame.line > 0 {
@@ -109,6 +109,14 @@ pub fn diagnostic(error: &ScriptError) -> Diagnostic {
         }
     }
     diagnostic
+}
+
+/// The word at a line and column: a caret under one letter is hard to see.
+fn word(source: &Arc<Source>, line: usize, column: usize) -> Place {
+    let place = Place::at(source, line.max(1), column.max(1));
+    let rest = &source.text[place.span.start..];
+    let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    Place::new(source, place.span.start..place.span.start + length.max(place.span.len()))
 }
 
 /// The stable name of a kind of problem.
