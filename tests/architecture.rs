@@ -61,7 +61,7 @@ const LAYERS: &[Layer] = &[
         "server",
         6,
         false,
-        &["stream", "xep", "stanza", "xml", "jid", "ns", "ids", "moment", "datetime", "secret", "net"],
+        &["stream", "xep", "event", "stanza", "xml", "jid", "ns", "ids", "moment", "datetime", "secret", "net"],
     ),
     layer(
         "ops",

@@ -1,8 +1,8 @@
 //! One connection: bytes from the socket into its stream, bytes of the stream to the socket.
 //!
 //! Nothing here grows with what a peer does. Bytes are read into one buffer for the whole thread; while
-//! more than [`HIGH`] bytes wait for the socket, nothing is read and nothing is taken over from the link;
-//! a client that takes no bytes for [`STALL`] is dropped.
+//! more than `HIGH` bytes wait for the socket, nothing is read and nothing is taken over from the link;
+//! a client that takes no byte for too long is dropped.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -30,8 +30,6 @@ use super::listen::{Tls, Transport};
 const HIGH: usize = 64 << 10;
 /// Bytes of one read; one such buffer serves all connections.
 const CHUNK: usize = 16 << 10;
-/// How long a client may take no byte at all while bytes wait for it.
-const STALL: Duration = Duration::from_secs(20);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long the last bytes of a stream may take.
@@ -46,6 +44,7 @@ thread_local! {
 /// Serves one accepted socket until its end.
 pub(super) async fn serve(tcp: TcpStream, tls: Rc<Tls>, hub: SharedHub, direct_tls: bool) {
     let (number, link) = hub.borrow_mut().connect(Instant::now(), direct_tls);
+    let stall = hub.borrow().stall();
     let mut connection = Connection {
         transport: Some(Transport::Plain(tcp)),
         link: Rc::clone(&link),
@@ -54,8 +53,9 @@ pub(super) async fn serve(tcp: TcpStream, tls: Rc<Tls>, hub: SharedHub, direct_t
         out: BytesMut::new(),
         flushing: false,
         blocked_since: None,
+        stall,
         crowd: None,
-        alarm: Box::pin(sleep(STALL)),
+        alarm: Box::pin(sleep(Duration::ZERO)),
         alarm_at: None,
         broken: false,
     };
@@ -97,6 +97,8 @@ struct Connection {
     /// Written bytes may still lie in the TLS session.
     flushing: bool,
     blocked_since: Option<Instant>,
+    /// How long that may last.
+    stall: Duration,
     /// Somebody whom our client sends more than it reads.
     crowd: Option<Rc<Link>>,
     alarm: Pin<Box<Sleep>>,
@@ -322,7 +324,7 @@ impl Connection {
     /// The alarm is only moved when it rings or when it would ring too late: a deadline that every byte
     /// moves costs nothing.
     fn poll_alarm(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<Wake> {
-        let stalled_at = self.blocked_since.map(|since| since + STALL);
+        let stalled_at = self.blocked_since.and_then(|since| since.checked_add(self.stall));
         let Some(deadline) = [due, stalled_at].into_iter().flatten().min() else { return Poll::Pending };
         loop {
             if self.alarm_at.is_none_or(|at| at > deadline) {

@@ -43,6 +43,8 @@ pub(super) struct Hub {
     resumption: Duration,
     /// Bytes that may wait for one session.
     backlog: usize,
+    /// How long a client may take nothing.
+    stall: Duration,
     /// A link that got more than it reads, since the last question.
     crowded: Option<Rc<Link>>,
     stopping: bool,
@@ -89,17 +91,22 @@ impl Hub {
             last_link: 0,
             resumption: Duration::ZERO,
             backlog: usize::MAX,
+            stall: Duration::MAX,
             crowded: None,
             stopping: false,
         }
     }
 
-    /// Bounds what waits: sessions for their resumption, bytes for a client.
+    /// Bounds what waits: sessions for their resumption, bytes for a client, and that for how long.
     #[must_use]
-    pub fn bounded(mut self, resumption: Duration, backlog: usize) -> Self {
-        self.resumption = resumption;
-        self.backlog = backlog;
+    pub fn bounded(mut self, resumption: Duration, backlog: usize, stall: Duration) -> Self {
+        (self.resumption, self.backlog, self.stall) = (resumption, backlog, stall);
         self
+    }
+
+    /// How long a client may take no byte while bytes wait for it.
+    pub fn stall(&self) -> Duration {
+        self.stall
     }
 
     /// A stream for a connection that was just accepted.

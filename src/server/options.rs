@@ -30,6 +30,8 @@ pub struct ServerOptions {
     pub iterations: u32,
     /// Bytes that may wait for a client that does not read before it is disconnected.
     pub backlog: usize,
+    /// How long a client may take no byte at all while bytes wait for it.
+    pub stall: Duration,
 }
 
 /// Where the certificate authority comes from.
@@ -59,6 +61,7 @@ impl Default for ServerOptions {
                 .collect(),
             iterations: 4096,
             backlog: 4 << 20,
+            stall: Duration::from_secs(20),
         }
     }
 }

@@ -244,8 +244,8 @@ fn assemble(
         ..Receiving::new(domain.name(), ids.next_bytes())
     };
     let ids = IdSource::new(ids.fork());
-    let (resumption, backlog) = (options.resumption, options.backlog);
-    Ok(move || Hub::new(domain, credentials, receiving, ids).bounded(resumption, backlog))
+    let (resumption, backlog, stall) = (options.resumption, options.backlog, options.stall);
+    Ok(move || Hub::new(domain, credentials, receiving, ids).bounded(resumption, backlog, stall))
 }
 
 /// The server's main task.

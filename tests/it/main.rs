@@ -1,0 +1,6 @@
+//! Tests of whole capabilities, over loopback sockets where one is needed.
+
+#[cfg(feature = "demo")]
+mod server;
+#[cfg(feature = "demo")]
+mod support;
