@@ -260,12 +260,10 @@ impl Connection {
         if calm {
             self.crowd = None;
         }
-        if room && calm {
-            if let Poll::Ready(wake) = self.poll_read(cx) {
-                return Poll::Ready(wake);
-            }
+        match if room && calm { self.poll_read(cx) } else { Poll::Pending } {
+            Poll::Pending => self.poll_alarm(cx, due),
+            ready => ready,
         }
-        self.poll_alarm(cx, due)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> std::io::Result<()> {

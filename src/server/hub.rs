@@ -163,7 +163,7 @@ impl Hub {
     ) -> Result<Management, Option<u32>> {
         let session = *self.resumable.get(id).ok_or(None)?;
         // An id alone proves nothing: it has to be the account's own session.
-        if !self.domain.session(session).is_some_and(|(jid, _)| jid.local() == Some(local)) {
+        if self.domain.session(session).is_none_or(|(jid, _)| jid.local() != Some(local)) {
             return Err(None);
         }
         let slot = self.slots.get_mut(&session).ok_or(None)?;

@@ -149,7 +149,7 @@ impl Room {
                 x.push(Element::new("destroy", MUC_USER));
             }
             push_codes(&mut x, codes, own);
-            let mut gone = self.from_nick("presence", &nick, &to).with_attr("type", "unavailable");
+            let mut gone = self.spoken_by("presence", &nick, &to).with_attr("type", "unavailable");
             for child in status.into_iter().flat_map(|s| s.children()).filter(|c| !is_room_word(c)) {
                 gone.push(child.clone());
             }
@@ -171,7 +171,8 @@ impl Room {
         message.set_attr("from", self.occupant_jid(&nick));
         // An occupant must not speak as the room: its delay and its `muc#user` are the room's words.
         message.retain_children(|c| {
-            !is_room_word(c) && !(c.is("delay", DELAY) && c.attr("from") == Some(self.jid.as_str()))
+            let own_delay = c.is("delay", DELAY) && c.attr("from") == Some(self.jid.as_str());
+            !is_room_word(c) && !own_delay
         });
         if sets_subject {
             self.subject = message.clone();
@@ -334,7 +335,7 @@ impl Room {
             }
             let mut x = Element::new("x", MUC_USER).with_child(item);
             push_codes(&mut x, &["303"], to == real);
-            let gone = self.from_nick("presence", old, to).with_attr("type", "unavailable").with_child(x);
+            let gone = self.spoken_by("presence", old, to).with_attr("type", "unavailable").with_child(x);
             out.push((to.clone().into(), gone));
         }
         self.occupants.remove(old);
@@ -376,7 +377,7 @@ impl Room {
     }
 
     fn presence_of(&self, nick: &str, to: &FullJid, codes: &[&'static str]) -> Element {
-        let Some(occupant) = self.occupants.get(nick) else { return self.from_nick("presence", nick, to) };
+        let Some(occupant) = self.occupants.get(nick) else { return self.spoken_by("presence", nick, to) };
         let mut item = self.item(self.affiliation(&occupant.real), self.role(&occupant.real));
         if self.shows_real_to(to) {
             item.set_attr("jid", occupant.real.as_str());
@@ -389,7 +390,7 @@ impl Room {
         presence.with_child(x)
     }
 
-    fn from_nick(&self, name: &'static str, nick: &str, to: &FullJid) -> Element {
+    fn spoken_by(&self, name: &'static str, nick: &str, to: &FullJid) -> Element {
         Element::new(name, ns::CLIENT).with_attr("from", self.occupant_jid(nick)).with_attr("to", to.as_str())
     }
 
