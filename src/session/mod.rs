@@ -11,8 +11,6 @@ mod presence;
 mod request;
 mod roster;
 mod subscription;
-#[cfg(test)]
-mod tests;
 mod window;
 
 use std::collections::VecDeque;
@@ -414,3 +412,6 @@ impl std::fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+#[cfg(test)]
+mod tests;

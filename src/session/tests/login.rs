@@ -1,3 +1,5 @@
+//! The login: what is asked, in which order, and what a cut or a resumption leaves of it.
+
 use super::*;
 use crate::event::{Answer, RequestFailed, RosterChange};
 use crate::stanza::Show;

@@ -1,3 +1,5 @@
+//! Messages and presence, in and out.
+
 use super::*;
 use crate::action::OutgoingMessage;
 use crate::event::{ChatState, Class, FileLink, Message};

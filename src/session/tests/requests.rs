@@ -1,3 +1,5 @@
+//! Requests and answers in both directions.
+
 use super::*;
 use crate::action::RequestKind;
 use crate::event::{Answer, RequestFailed};

@@ -1,3 +1,5 @@
+//! Subscriptions: the four verbs, and whom the policy accepts.
+
 use super::super::Accept;
 use super::*;
 use crate::event::SubscriptionVerb;
