@@ -231,6 +231,7 @@ fn accounts_are_registered_once_and_removed_with_their_sessions() {
     assert_eq!(tried("cy", "pw"), "");
     assert_eq!(tried("cy", "other"), "conflict");
     assert_eq!(tried("cy", ""), "not-acceptable");
+    assert_eq!(tried("c@y", "pw"), "not-acceptable");
     let cy = world.bind("cy", "r");
     world.send(
         cy,
