@@ -23,6 +23,7 @@ pub mod memory;
 pub mod pool;
 mod span;
 mod stack;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod ticker;

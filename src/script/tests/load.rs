@@ -156,6 +156,27 @@ fn texts_that_are_the_same_share_one_version() {
     assert!(Arc::ptr_eq(&kept.inner, &compiled(source).inner));
 }
 
+#[test]
+fn values_and_timers_go_through_the_real_store() {
+    let mut store = None;
+    let rig = Rig::with(2, |clock| {
+        let options = crate::store::StoreOptions { clock, ..crate::store::StoreOptions::default() };
+        let opened = crate::store::Store::scratch(options).expect("a scratch store");
+        store = Some(opened.clone());
+        Arc::new(opened)
+    });
+    let mut bot = rig.bot(
+        r#"on("message", |m| { timer::at("1m", "t", [m.text]); m.reply(`${store::incr("n")} ${store::keys("")}`); });
+           on("timer:t", |t| bot::send("ann@example.org", `due ${t.data[0]}`));"#,
+    );
+    assert_eq!(bot.ask("a"), ["1 [\"n\"]"]);
+    assert_eq!(bot.ask("b"), ["2 [\"n\"]"]);
+    rig.advance(Duration::from_secs(61));
+    bot.told.wait_texts(|said| said.iter().filter(|text| text.starts_with("due ")).count() == 2);
+    let store = store.expect("opened above");
+    assert_eq!(store.next_due().expect("readable"), None, "handled timers are gone");
+}
+
 /// Memory whose first commits are refused.
 struct Refusing {
     memory: Memory,
