@@ -145,7 +145,7 @@ fn the_node_of_our_own_capabilities_is_answered_from_bare_and_full_address() {
         ));
         let answer = parse(sent(&got)[0]);
         let info = answer.children().next().and_then(crate::xep::disco::Info::parse).expect("an answer");
-        let ours = crate::xep::caps::Caps::read(&[caps.clone()]).expect("capabilities");
+        let ours = crate::xep::caps::Caps::read(std::slice::from_ref(caps)).expect("capabilities");
         assert!(ours.verify(&info));
         assert_eq!(info.node.as_deref(), Some(&*node));
     }
