@@ -226,10 +226,16 @@ impl Handler<Apply> for Registry {
         for name in &plan.removed {
             self.remove(name);
         }
+        // Everybody knows which accounts are of this process; otherwise only who is concerned is told.
+        let all = !plan.added.is_empty() || !plan.removed.is_empty();
+        let touched = plan.touched();
         for bot in &settings.bots {
             let scripts = scripts.remove(&bot.name);
             if !self.entries.contains_key(&bot.name) {
                 self.add(bot.clone(), scripts.unwrap_or_default());
+                continue;
+            }
+            if !all && !touched.contains(bot.name.as_str()) {
                 continue;
             }
             self.change(bot, scripts, plan.reconnect.iter().any(|change| change.bot == bot.name));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use jiff::Timestamp;
@@ -40,7 +40,7 @@ pub struct Deps {
     reader: Mutex<StoreReader>,
     login: Mutex<LoginQueue>,
     ids: Mutex<IdSource>,
-    own_bots: Mutex<Vec<BareJid>>,
+    own_bots: Mutex<Arc<BTreeSet<BareJid>>>,
     installation: String,
 }
 
@@ -67,7 +67,7 @@ impl Deps {
                 queues: BTreeMap::new(),
             }),
             ids: Mutex::new(IdSource::new(seed)),
-            own_bots: Mutex::new(Vec::new()),
+            own_bots: Mutex::default(),
             store,
             pool,
             tls,
@@ -101,8 +101,8 @@ impl Deps {
             login.queues.clear();
             login.rules = settings.login;
         }
-        *self.own_bots.lock().unwrap_or_else(PoisonError::into_inner) =
-            settings.bots.iter().map(|bot| bot.jid.clone()).collect();
+        let own_bots = settings.bots.iter().map(|bot| bot.jid.clone()).collect();
+        *self.own_bots.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(own_bots);
     }
 
     /// The resourcepart an account asks for: the configured one, or one that stays the same for good.
@@ -117,7 +117,7 @@ impl Deps {
 
     /// What the session of an account is told.
     pub fn session_config(&self, spec: &BotSettings) -> SessionConfig {
-        let own_bots = self.own_bots.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let own_bots = Arc::clone(&self.own_bots.lock().unwrap_or_else(PoisonError::into_inner));
         SessionConfig {
             accept: match &spec.accept {
                 Accept::None => session::Accept::None,

@@ -234,7 +234,7 @@ impl Driver {
                 // Overflow ends the link, which then says so.
                 Output::Transmit(bytes) => {
                     let _ = self.link.transmit(bytes);
-                },
+                }
                 Output::Secure => self.link.secure(),
                 Output::Event(event) => self.on_stream_event(event),
                 Output::Hangup => {

@@ -62,7 +62,11 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
 }
 
 /// A wrong value of an option is a mistake of the configuration: that is the place to show first.
-fn at_option(found: Diagnostic, error: &ScriptError, settings: &crate::config::settings::ScriptUse) -> Diagnostic {
+fn at_option(
+    found: Diagnostic,
+    error: &ScriptError,
+    settings: &crate::config::settings::ScriptUse,
+) -> Diagnostic {
     if error.kind != Kind::Config {
         return found;
     }

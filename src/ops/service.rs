@@ -38,7 +38,11 @@ pub struct Service {
     last_reload: RefCell<Option<String>>,
     started: Instant,
     levels: Option<Levels>,
+    before_change: RefCell<Option<Hook>>,
 }
+
+/// Told of a configuration before it is applied.
+type Hook = Box<dyn Fn(&Settings)>;
 
 /// What runs.
 struct Loaded {
@@ -138,6 +142,7 @@ impl Service {
             last_reload: RefCell::new(None),
             started: Instant::now(),
             levels,
+            before_change: RefCell::new(None),
         };
         Ok((Rc::new(service), Applying { runtime, apply }))
     }
@@ -145,6 +150,11 @@ impl Service {
     /// The configuration that is in force.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.loaded.borrow().settings)
+    }
+
+    /// Calls `hook` with every new configuration that is about to be applied.
+    pub fn before_change(&self, hook: impl Fn(&Settings) + 'static) {
+        *self.before_change.borrow_mut() = Some(Box::new(hook));
     }
 
     /// Where the control socket lies: beside the store.
@@ -188,6 +198,9 @@ impl Service {
             && apply.plan.log
         {
             levels.set(&settings.log);
+        }
+        if let Some(before_change) = &*self.before_change.borrow() {
+            before_change(&settings);
         }
         if self.runtime.apply(apply).await.is_err() {
             let gone = Diagnostic::error("reload::registry", "the registry is gone; restart the process");

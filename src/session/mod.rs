@@ -14,6 +14,8 @@ mod subscription;
 mod window;
 
 use std::collections::VecDeque;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -48,7 +50,7 @@ pub struct SessionConfig {
     /// The roster as it was stored, RFC 6121 §2.6.
     pub roster: Option<CachedRoster>,
     /// The other accounts of this process: their messages are marked as our own.
-    pub own_bots: Vec<BareJid>,
+    pub own_bots: Arc<BTreeSet<BareJid>>,
     /// Preferred language, a BCP 47 tag such as `en`.
     pub lang: String,
     /// Copies of what other resources of the account send and receive, XEP-0280.
@@ -393,7 +395,7 @@ impl SessionConfig {
             presence: OwnPresence::default(),
             software: Software { name: "Rhapsode".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
             roster: None,
-            own_bots: Vec::new(),
+            own_bots: Arc::default(),
             lang: "en".to_owned(),
             carbons: false,
             receipts: true,

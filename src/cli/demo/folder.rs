@@ -31,6 +31,7 @@ const CHANGES: &[(&str, &str)] = &[
     ),
     ("{ env: GREETER_PASSWORD }", "{ file: secrets/demo }"),
     ("{ env: DICE_PASSWORD }", "{ file: secrets/demo }"),
+    ("{ env: REMINDER_PASSWORD }", "{ file: secrets/demo }"),
     ("# A server of your own: where it is, and who signed its certificate.", "# The server of the demo."),
     ("# server: 127.0.0.1:5222", "server: 127.0.0.1:5222"),
     ("# tls: { mode: starttls, ca: certs/ca.pem }", "tls: { ca: ca.pem }"),

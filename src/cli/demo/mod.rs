@@ -44,7 +44,7 @@ pub struct Demo {
 /// Runs the command.
 pub fn run(command: Demo, common: &Common) -> Result<(), Failure> {
     let folder = Folder::open(&command.dir)?;
-    let server = listen(&folder, command.listen)?;
+    let server = Rc::new(listen(&folder, command.listen)?);
     folder.write(server.addr(), command.bots)?;
     let prepared = prepare(&folder.config()).map_err(Failure::Problems)?;
     open_accounts(&server, prepared.settings());
@@ -56,7 +56,9 @@ pub fn run(command: Demo, common: &Common) -> Result<(), Failure> {
     }
     let levels = log::install(&settings, common.louder());
     let outcome = block_on(serve(&folder, &server, prepared, levels, chatting));
-    server.stop();
+    if let Ok(server) = Rc::try_unwrap(server) {
+        server.stop();
+    }
     outcome
 }
 
@@ -95,7 +97,7 @@ fn open_accounts(server: &Running, settings: &Settings) {
 
 async fn serve(
     folder: &Folder,
-    server: &Running,
+    server: &Rc<Running>,
     prepared: Prepared,
     levels: log::Levels,
     chatting: bool,
@@ -106,6 +108,9 @@ async fn serve(
     let (stop, mut stopping) = mpsc::channel(1);
     control::serve(&service.socket(), Rc::clone(&service), stop.clone())
         .map_err(|error| Failure::new(format!("control socket: {error}")))?;
+    // A bot that is added to bots.yaml while the demo runs gets its account before it logs in.
+    let accounts = Rc::clone(server);
+    service.before_change(move |settings| open_accounts(&accounts, settings));
     watch::start(Rc::clone(&service));
     applying.apply().await;
     greet(folder, server, &service.settings());

@@ -1,6 +1,8 @@
 //! The classes of attacks on clients: each must have no effect.
 
 use super::*;
+use std::sync::Arc;
+
 use crate::action::OutgoingMessage;
 use crate::event::Class;
 use crate::stanza::MessageKind;
@@ -100,7 +102,7 @@ fn s16_an_error_is_a_bounce_and_never_a_text_and_never_answered() {
 
 #[test]
 fn s16_own_words_are_marked_so_that_nobody_answers_them() {
-    let mut account = Account::online("", |config| config.own_bots = vec![bare("other@example.org")]);
+    let mut account = Account::online("", |config| config.own_bots = Arc::new([bare("other@example.org")].into()));
     let mut own = |from: &str| {
         let got = account.feed(&format!("<message from='{from}' type='chat'><body>x</body></message>"));
         let [Event::Message(message)] = events(&got)[..] else { panic!("{got:?}") };
@@ -133,7 +135,7 @@ fn s16_two_accounts_that_accept_everybody_fall_silent() {
 #[test]
 fn s16_two_echo_bots_that_skip_own_words_stop_after_the_first() {
     // Each echoes what is not marked as the words of a bot of this process.
-    let pair = |config: &mut SessionConfig| config.own_bots = vec![bare("bot@example.net")];
+    let pair = |config: &mut SessionConfig| config.own_bots = Arc::new([bare("bot@example.net")].into());
     let mut bots = [Account::online("", pair), Account::online("", pair)];
     let mut stanza =
         Some("<message from='bot@example.net/r' type='chat' id='1'><body>x</body></message>".to_owned());
