@@ -507,3 +507,141 @@ impl SaslCondition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stanza::ErrorKind;
+    use crate::xml::parse;
+
+    const ONLINE: Circumstances = Circumstances { receiving: false, resumable: true, trusted: true };
+    const NEW: Circumstances = Circumstances { receiving: false, resumable: false, trusted: true };
+
+    /// The table of RFC 6120 §4.9.3 as this program answers to it.
+    #[test]
+    fn every_stream_error_has_its_consequence() {
+        let later = Next::Later;
+        let expected = |condition: Condition| match condition.name() {
+            "conflict" => later(Pause::Conflict),
+            "host-gone" | "host-unknown" | "improper-addressing" | "unsupported-version" => {
+                later(Pause::Misdirected)
+            }
+            "not-authorized" => Next::WaitForConfig,
+            "policy-violation" => later(Pause::Abuse),
+            "resource-constraint" => later(Pause::Overload),
+            "see-other-host" => Next::ReconnectElsewhere("[::1]:5222".to_owned()),
+            "system-shutdown" => later(Pause::Shutdown),
+            _ => Next::Resume,
+        };
+        assert_eq!(Condition::ALL.len(), 25);
+        for condition in Condition::ALL {
+            let text = format!(
+                "<stream:error xmlns:stream='{}'><{condition} xmlns='{}'>{}</{condition}></stream:error>",
+                ns::STREAM,
+                ns::STREAM_ERRORS,
+                if *condition == Condition::SeeOtherHost { "[::1]:5222" } else { "" },
+            );
+            let error = StreamError::from_element(&parse(&text).expect("well-formed"));
+            assert_eq!(error.condition, *condition);
+            assert_eq!(StreamError::from_element(&error.to_element()), error);
+            let fault = Fault::new(What::StreamError(error), ONLINE);
+            assert_eq!(fault.next, expected(*condition), "{condition}");
+            assert!(StreamError::of(&fault.what).is_none(), "an error is not answered by an error");
+        }
+    }
+
+    /// S-7: a redirect in the clear may come from anybody.
+    #[test]
+    fn a_redirect_is_followed_only_over_verified_tls() {
+        let mut error = StreamError::new(Condition::SeeOtherHost);
+        error.host = Some("evil.example".to_owned());
+        let next =
+            |trusted| Fault::new(What::StreamError(error.clone()), Circumstances { trusted, ..NEW }).next;
+        assert_eq!(next(false), Next::Reconnect);
+        assert_eq!(next(true), Next::ReconnectElsewhere("evil.example".to_owned()));
+    }
+
+    /// trying again what was refused gets the address banned.
+    #[test]
+    fn only_a_passing_refusal_is_tried_again() {
+        assert_eq!(SaslCondition::ALL.len(), 11);
+        for condition in SaslCondition::ALL {
+            let fault = Fault::new(What::AuthenticationRefused { condition: *condition, text: None }, NEW);
+            let passing = *condition == SaslCondition::TemporaryAuthFailure;
+            assert_eq!(
+                fault.next,
+                if passing { Next::Reconnect } else { Next::WaitForConfig },
+                "{condition}"
+            );
+        }
+    }
+
+    /// Walks the fault table: whose it is, what the peer is told, what happens next.
+    #[test]
+    fn every_fault_has_its_row() {
+        let refused = |condition| What::BindRefused { error: StanzaError::new(ErrorKind::Cancel, condition) };
+        let header = |problem| What::HeaderInvalid { problem };
+        let tls = |certificate| What::TlsFailed { detail: String::new(), certificate };
+        let detail = String::new;
+        let later = |pause| Next::Later(pause);
+        let reason = NoMechanism::BindingRequired;
+        let too_high = What::HandledTooHigh { handled: 9, sent: 8 };
+        let element = What::UnexpectedElement { name: "a".to_owned(), ns: "b".to_owned() };
+        let restricted = parse("<a><!-- --></a>").expect_err("a comment");
+        let rows = [
+            (What::BindMissing, Side::Peer, "unsupported-feature", later(Pause::Certificate)),
+            (refused("conflict"), Side::Peer, "", later(Pause::Conflict)),
+            (refused("not-allowed"), Side::Peer, "", Next::WaitForConfig),
+            (refused("resource-constraint"), Side::Peer, "", later(Pause::Overload)),
+            (What::ConnectFailed { detail: detail() }, Side::Transport, "", Next::Reconnect),
+            (What::ConnectionLost { detail: detail() }, Side::Transport, "", Next::Reconnect),
+            (too_high, Side::Peer, "undefined-condition", Next::Reconnect),
+            (header(HeaderProblem::ContentNamespace), Side::Peer, "invalid-namespace", Next::Reconnect),
+            (header(HeaderProblem::IdMissing), Side::Peer, "bad-format", Next::Reconnect),
+            (header(HeaderProblem::Root), Side::Peer, "invalid-namespace", Next::Reconnect),
+            (header(HeaderProblem::Version), Side::Peer, "unsupported-version", Next::Reconnect),
+            (What::HostUnknown { host: detail() }, Side::Peer, "host-unknown", Next::Never),
+            (What::LoginAttempts, Side::Peer, "policy-violation", Next::Never),
+            (What::MechanismMissing { reason }, Side::Peer, "", Next::WaitForConfig),
+            (What::ResumptionStuck, Side::Peer, "", Next::Reconnect),
+            (What::SaslBroken { error: SaslError::Password }, Side::Ours, "", Next::WaitForConfig),
+            (What::SaslBroken { error: SaslError::Signature }, Side::Peer, "", later(Pause::Certificate)),
+            (What::Silence, Side::Transport, "", Next::Reconnect),
+            (What::StreamClosed, Side::Peer, "", Next::Reconnect),
+            (What::TlsInjected, Side::Peer, "", later(Pause::Certificate)),
+            (tls(true), Side::Peer, "", later(Pause::Certificate)),
+            (tls(false), Side::Transport, "", Next::Reconnect),
+            (What::TlsMissing, Side::Peer, "", later(Pause::Certificate)),
+            (What::TlsRefused, Side::Peer, "", Next::Reconnect),
+            (What::TimedOut { awaited: "" }, Side::Transport, "connection-timeout", Next::Reconnect),
+            (What::TooMuchAhead, Side::Peer, "policy-violation", Next::Reconnect),
+            (element, Side::Peer, "unsupported-stanza-type", Next::Reconnect),
+            (What::UnexpectedStanza { name: detail() }, Side::Peer, "not-authorized", Next::Reconnect),
+            (
+                What::Unwritable { error: WriteError::Character { code: 1 } },
+                Side::Ours,
+                "",
+                Next::WaitForConfig,
+            ),
+            (What::Xml(restricted), Side::Peer, "restricted-xml", Next::Reconnect),
+        ];
+        for (what, side, condition, next) in rows {
+            let told = StreamError::of(&what);
+            assert_eq!(told.map_or("", |error| error.condition.name()), condition, "{what:?}");
+            let resumed = if next == Next::Reconnect { Next::Resume } else { next.clone() };
+            assert_eq!(Fault::new(what.clone(), ONLINE).next, resumed, "{what:?}");
+            let server = Circumstances { receiving: true, ..ONLINE };
+            assert_eq!(Fault::new(what.clone(), server).next, Next::Never);
+            assert_eq!(Fault::new(what.clone(), NEW), Fault { side, what, next });
+        }
+    }
+
+    /// XEP-0198 §4
+    #[test]
+    fn too_high_a_count_is_told_with_both_counts() {
+        let error = StreamError::of(&What::HandledTooHigh { handled: 10, sent: 8 }).expect("it is told");
+        assert_eq!(error.handled_too_high, Some(HandledTooHigh { h: 10, send_count: 8 }));
+        assert_eq!(StreamError::from_element(&error.to_element()), error);
+        assert!(What::StreamError(error).ends_session());
+    }
+}

@@ -393,3 +393,138 @@ impl fmt::Display for ImportError {
 }
 
 impl std::error::Error for ImportError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// XEP-0198 §4: counters wrap at 2^32.
+    #[test]
+    fn both_counters_pass_the_wrap() {
+        let mut session = session_at(u32::MAX - 1);
+        for _ in 0..4 {
+            session.push("<message/>", false);
+        }
+        assert_eq!(session.on_handled(u32::MAX), Ok(Some(Ticket(1))));
+        assert_eq!(session.on_handled(1), Ok(Some(Ticket(3))));
+        assert_eq!(session.unacked_len(), 1);
+        assert_eq!(session.on_handled(2), Ok(Some(Ticket(4))));
+        assert_eq!(session.on_handled(3), Err(BadHandled::TooHigh { handled: 3, sent: 2 }));
+
+        session.inbound = u32::MAX;
+        session.handled = u32::MAX;
+        assert_eq!(session.count_inbound(), Some(0));
+        assert_eq!(session.count_inbound(), Some(1));
+        assert!(session.acknowledge(1));
+        assert_eq!(session.handled(), 1);
+    }
+
+    /// SM-4
+    #[test]
+    fn an_h_that_goes_back_takes_nothing_back() {
+        let mut session = session_at(10);
+        session.push("<message/>", false);
+        assert_eq!(session.on_handled(9), Err(BadHandled::Backwards));
+        assert_eq!(session.on_handled(12), Err(BadHandled::TooHigh { handled: 12, sent: 11 }));
+        assert_eq!(session.on_handled(10), Ok(None));
+        assert_eq!(session.on_handled(11), Ok(Some(Ticket(1))));
+        assert_eq!(session.on_handled(11), Ok(None));
+    }
+
+    #[test]
+    fn the_owner_cannot_acknowledge_what_was_not_received() {
+        let mut session = session_at(0);
+        session.count_inbound();
+        for (handled, expected) in [(2, 0), (u32::MAX, 0), (1, 1), (0, 1), (1, 1)] {
+            session.acknowledge(handled);
+            assert_eq!(session.handled(), expected);
+        }
+    }
+
+    /// What this process holds is not delivered twice; what a dead process held is.
+    #[test]
+    fn a_resumption_repeats_only_what_is_not_held() {
+        let mut session = session_at(0);
+        (0..3).for_each(|_| drop(session.count_inbound()));
+        session.acknowledge(1);
+        let saved = Management::from_value(&session.to_value()).expect("an export");
+
+        assert_eq!(session.begin_resumption(), 1);
+        assert_eq!([session.count_inbound(), session.count_inbound()], [None, None]);
+        assert_eq!(session.count_inbound(), Some(4));
+
+        let mut saved = saved;
+        assert_eq!(saved.begin_resumption(), 1);
+        assert_eq!(saved.count_inbound(), Some(2));
+    }
+
+    /// A stanza may become safe while the peer is about to repeat it.
+    #[test]
+    fn safe_before_the_repetition_is_safe() {
+        let mut session = session_at(0);
+        (0..2).for_each(|_| drop(session.count_inbound()));
+        session.begin_resumption();
+        assert!(session.acknowledge(2));
+        assert_eq!([session.count_inbound(), session.count_inbound()], [None, None]);
+        assert_eq!((session.handled(), session.open_inbound()), (2, 0));
+        assert_eq!(session.count_inbound(), Some(3));
+    }
+
+    #[test]
+    fn an_export_is_exact_and_a_broken_one_is_refused() {
+        let mut session = session_at(u32::MAX);
+        session.enabled(Granted { id: Some("a'b".to_owned()), location: None, max: Some(60) });
+        session.bound("bot@example.org/ö".parse().expect("a valid address"));
+        session.push("<message to='a&apos;b'><body>&lt;ü\u{1f980}\n</body></message>", false);
+        let value = session.to_value();
+        let again = Management::from_value(&value).expect("an export");
+        assert_eq!(again, session);
+        assert_eq!(again.lost()[0].1.child_text("body", ns::CLIENT).as_deref(), Some("<ü\u{1f980}\n"));
+
+        for (field, broken, expected) in [
+            ("handled", json!(-1), ImportError::Field("handled")),
+            ("acked", json!(4_294_967_296u64), ImportError::Field("acked")),
+            ("jid", json!("bot"), ImportError::Field("jid")),
+            ("unacked", json!(["<message>"]), ImportError::Stanza { index: 0 }),
+            ("id", json!(7), ImportError::Field("id")),
+        ] {
+            let mut value = value.clone();
+            value[field] = broken;
+            assert_eq!(Management::from_value(&value), Err(expected), "{field}");
+        }
+    }
+
+    /// Rule 8 of the delivery design: two ends in the middle of a resumption are one too many.
+    #[test]
+    fn a_session_is_given_up_after_two_broken_resumptions() {
+        let mut session = session_at(0);
+        session.enabled(Granted { id: Some("a".to_owned()), ..Granted::default() });
+        session.push("<message/>", false);
+        session.count_attempt();
+        assert!(session.id().is_some());
+        session.count_attempt();
+        assert!(session.id().is_none());
+        assert_eq!((session.unacked_len(), session.is_exact()), (1, false));
+    }
+
+    /// XEP-0198 §3, SM-8: a boolean is `true` or `1`.
+    #[test]
+    fn enabled_grants_resumption_only_with_an_id() {
+        for (attributes, id) in [
+            ("id='x' resume='true'", Some("x")),
+            ("id='x' resume='1'", Some("x")),
+            ("id='x' resume='false'", None),
+            ("id='x'", None),
+            ("resume='true'", None),
+            ("id='' resume='1'", None),
+        ] {
+            let element = crate::xml::parse(&format!("<enabled xmlns='{}' {attributes}/>", ns::SM));
+            let granted = Granted::from_element(&element.expect("well-formed"));
+            assert_eq!(granted.id.as_deref(), id, "{attributes}");
+        }
+    }
+
+    fn session_at(acked: u32) -> Management {
+        Management { acked, ..Management::new(1) }
+    }
+}

@@ -1,6 +1,7 @@
-//! Tests of whole capabilities, over loopback sockets where one is needed.
+//! Integration tests in one binary: a module for each capability, over loopback sockets where one
+//! is needed.
 
+mod pair;
 #[cfg(feature = "demo")]
 mod server;
-#[cfg(feature = "demo")]
 mod support;
