@@ -5,3 +5,4 @@ mod pair;
 #[cfg(feature = "demo")]
 mod server;
 mod support;
+mod transcripts;
