@@ -360,6 +360,10 @@ impl Core {
             // A server whose reader is stuck calls our bytes ill-formed.
             Phase::AwaitProbe if matches!(what, What::StreamError(_)) => session.forget(),
             _ if what.ends_session() => session.forget(),
+            // The peer would repeat what we cannot take, for ever.
+            _ if self.managed && matches!(what, What::Xml(_) | What::UnexpectedElement { .. }) => {
+                session.forget();
+            }
             Phase::AwaitProbe | Phase::AwaitResumed => session.count_attempt(),
             _ => {}
         }

@@ -210,7 +210,11 @@ fn rule(what: &What) -> Rule {
     use Side::{Ours, Peer, Transport};
     let row = |side, condition, next| Rule { side, condition, next };
     match what {
-        What::AuthenticationRefused { condition, .. } => row(Ours, None, condition.next()),
+        What::AuthenticationRefused { condition: SaslCondition::TemporaryAuthFailure, .. } => {
+            row(Peer, None, Next::Reconnect)
+        }
+        // The same data would be refused again.
+        What::AuthenticationRefused { .. } => row(Ours, None, Next::WaitForConfig),
         What::BindMissing => row(Peer, Some(C::UnsupportedFeature), Next::Later(Pause::Certificate)),
         What::BindRefused { error } => row(Peer, None, after_bind_error(error)),
         What::ConnectFailed { .. } => row(Transport, None, Next::Reconnect),
@@ -486,25 +490,6 @@ impl Condition {
     /// The condition that tells the peer which rule of RFC 6120 §11 its bytes broke.
     fn of_xml(error: &XmlError) -> Self {
         Self::from_name(error.condition()).unwrap_or(Self::NotWellFormed)
-    }
-}
-
-impl SaslCondition {
-    /// The same data would be refused again, except where the server says it is a passing failure.
-    fn next(self) -> Next {
-        match self {
-            Self::TemporaryAuthFailure => Next::Reconnect,
-            Self::Aborted
-            | Self::AccountDisabled
-            | Self::CredentialsExpired
-            | Self::EncryptionRequired
-            | Self::IncorrectEncoding
-            | Self::InvalidAuthzid
-            | Self::InvalidMechanism
-            | Self::MalformedRequest
-            | Self::MechanismTooWeak
-            | Self::NotAuthorized => Next::WaitForConfig,
-        }
     }
 }
 

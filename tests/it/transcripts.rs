@@ -7,6 +7,8 @@
 //! `{x:N}` for N times the letter x. With `BLESS` set in the environment the expected lines are written anew: read the
 //! difference before it is kept.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,7 +23,7 @@ use rhapsode::stream::management::Management;
 use rhapsode::stream::sasl::Credentials;
 use rhapsode::stream::sasl::choose::Preference;
 use rhapsode::stream::sasl::hash::Hash;
-use rhapsode::stream::sasl::keys::KeyRequest;
+use rhapsode::stream::sasl::keys::{KeyRequest, ScramKeys};
 use rhapsode::stream::sasl::server::AccountKeys;
 use rhapsode::stream::{Hangup, Initiating, Output, Receiving, Secured, Stream, StreamEvent};
 use rhapsode::xml::{Element, Reader, writer};
@@ -59,7 +61,7 @@ fn check(text: &str) -> Result<(), String> {
     run(&steps, Split::Bytes)?;
     let longest = steps.iter().map(|step| step.input.len()).max().unwrap_or_default();
     // A long run of letters inside one token is not worth a cut at each of them.
-    let stride = 1 + longest / 3_000;
+    let stride = 1 + longest / 1_000;
     for at in (1..longest).step_by(stride) {
         run(&steps, Split::At(at))?;
     }
@@ -226,15 +228,11 @@ impl Talk {
                 self.stream().on_secured(now, tls);
             }
             "keys" => {
-                let keys = self.request.take().expect("keys were asked for").derive();
+                let keys = derived(self.request.take().expect("keys were asked for"));
                 self.stream().on_keys(now, keys);
             }
             "account" => {
-                let known = input.split_once(' ').map(|(_, password)| {
-                    let password = Password::new(password.to_owned());
-                    AccountKeys::derive(&password, b"0123456789abcdef", 4096, &[Hash::Sha256])
-                        .expect("usable")
-                });
+                let known = input.split_once(' ').map(|(_, password)| stored(password));
                 self.stream().on_account(now, known);
             }
             "bound" => {
@@ -328,6 +326,7 @@ impl Talk {
         let mut said = Vec::new();
         loop {
             said.push(match self.stream().poll_output() {
+                Output::Transmit(bytes) if bytes == " " => "we (blank)".to_owned(),
                 Output::Transmit(bytes) => {
                     format!("we {}", String::from_utf8(bytes.to_vec()).expect("UTF-8"))
                 }
@@ -377,6 +376,24 @@ impl Talk {
     fn stream(&mut self) -> &mut Stream {
         self.stream.as_mut().expect("`begin` stands above")
     }
+}
+
+/// All transcripts use one salt, so there is one set of keys for each hash; deriving them takes
+/// longer than all the rest.
+fn derived(request: KeyRequest) -> ScramKeys {
+    thread_local!(static KNOWN: RefCell<BTreeMap<String, ScramKeys>> = const { RefCell::new(BTreeMap::new()) });
+    let derive = || request.derive();
+    KNOWN.with_borrow_mut(|known| known.entry(format!("{request:?}")).or_insert_with(derive).clone())
+}
+
+/// What a server keeps of a password.
+fn stored(password: &str) -> AccountKeys {
+    thread_local!(static KNOWN: RefCell<BTreeMap<String, AccountKeys>> = const { RefCell::new(BTreeMap::new()) });
+    let derive = || {
+        let password = Password::new(password.to_owned());
+        AccountKeys::derive(&password, b"0123456789abcdef", 4096, &[Hash::Sha256]).expect("usable")
+    };
+    KNOWN.with_borrow_mut(|known| known.entry(password.to_owned()).or_insert_with(derive).clone())
 }
 
 fn xml(element: &Element) -> String {
