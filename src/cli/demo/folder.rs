@@ -25,6 +25,7 @@ const CONFIG: &str = include_str!("../../../bots.yaml");
 /// What the demo changes in the shipped configuration: it owns the server, so no password has to be told.
 const CHANGES: &[(&str, &str)] = &[
     ("@example.org", "@demo.localhost"),
+    ("rooms.example.org", "rooms.demo.localhost"),
     (
         "{ env: ECHO_PASSWORD }   # or { file: … }, { command: […] }, { credential: … }",
         "{ file: secrets/demo }",
