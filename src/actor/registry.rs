@@ -247,12 +247,19 @@ impl Registry {
     /// Gives a running bot its new settings. Only a change of the connection costs the connection.
     fn change(&mut self, bot: &BotSettings, scripts: Option<Vec<ScriptUse>>, reconnect: bool) {
         let Some(entry) = self.entries.get_mut(&bot.name) else { return };
+        let other_account = entry.spec.jid != bot.jid;
         entry.spec = Arc::new(bot.clone());
         let swap = scripts.is_some();
         if let Some(scripts) = scripts {
             entry.scripts = scripts;
         }
         let Some(unit) = &entry.running else { return };
+        if other_account {
+            // Roster, session and keys belong to the address: nothing of the old one is kept.
+            unit.stop();
+            entry.running = None;
+            return self.start_unit(&bot.name);
+        }
         let told = unit.account.try_send(Configure(Arc::clone(&entry.spec))).is_ok()
             && (!swap || unit.bot.try_send(Swap(entry.scripts.clone())).is_ok())
             && (!reconnect || unit.account.try_send(Reconnect).is_ok());
@@ -261,7 +268,7 @@ impl Registry {
             tracing::error!(bot = %bot.name, "did not take its new settings and is restarted");
             unit.stop();
             entry.running = None;
-            self.start_unit(&bot.name.clone());
+            self.start_unit(&bot.name);
         }
     }
 }

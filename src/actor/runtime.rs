@@ -22,7 +22,7 @@ use crate::session::{self, CachedRoster, OwnPresence, SessionConfig, Software};
 use crate::stanza;
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
-use crate::store::{OutboxRow, Store};
+use crate::store::{Batch, OutboxRow, Store};
 
 /// Arbiters beyond this many bring nothing: the sockets are not the bottleneck.
 const MOST_ARBITERS: usize = 4;
@@ -237,7 +237,14 @@ impl Runtime {
     /// Stops all accounts in order, then the store's queue is written. Says who did not end in time.
     pub async fn stop(&self) -> StopReport {
         // A registry that is gone has no account left to report.
-        self.registry.send(StopAll).await.unwrap_or_default()
+        let report = self.registry.send(StopAll).await.unwrap_or_default();
+        // What the accounts wrote last is on disk when this, behind it in the queue, is.
+        let store = self.deps.store.clone();
+        let flushed = tokio::task::spawn_blocking(move || store.commit_wait(Batch::default())).await;
+        if !matches!(flushed, Ok(Ok(_))) {
+            tracing::warn!("the last writes may be missing from the store: messages may be sent again");
+        }
+        report
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Conflicts {
     abuse: Intensity,
     redirects: u32,
     elsewhere: Option<(String, u16)>,
+    /// The last try did not get through: the usual way is tried next, not a server's recommendation.
+    unreachable: bool,
     /// The last fault said that the password is wrong although it was right before.
     worked: bool,
     refusals: u32,
@@ -81,6 +83,7 @@ impl Default for Conflicts {
             abuse: Intensity::new(2, Duration::from_secs(3600)),
             redirects: 0,
             elsewhere: None,
+            unreachable: false,
             worked: false,
             refusals: 0,
         }
@@ -92,6 +95,7 @@ impl Conflicts {
     pub fn on_online(&mut self) {
         self.redirects = 0;
         self.refusals = 0;
+        self.unreachable = false;
         self.worked = true;
     }
 }
@@ -287,6 +291,10 @@ impl Account {
 
     /// How long to wait before the next try; `None` means until the configuration changes.
     fn verdict(&mut self, now: Moment, fault: &Fault, fraction: f64) -> Option<Duration> {
+        if let What::ConnectFailed { .. } = fault.what {
+            self.conflicts.unreachable = true;
+            self.conflicts.elsewhere = None;
+        }
         match &fault.next {
             Next::Resume | Next::Reconnect => Some(self.backoff.on_lost(now.at, fraction)),
             Next::ReconnectElsewhere(host) => {

@@ -16,6 +16,18 @@ use crate::store::{Batch, Roster};
 use crate::stream::sasl::keys::KeyRequest;
 use crate::stream::{Online, StreamEvent};
 
+/// Token of a delivery whose stanza the server does not count: it bounds the reader all the same.
+const UNCOUNTED: u64 = u64::MAX;
+
+/// What an event comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The account itself.
+    Account,
+    /// A stanza, with its number where the stream counts (XEP-0198).
+    Stanza(Option<u32>),
+}
+
 impl Account {
     pub(super) fn on_stream_event(&mut self, now: Moment, event: StreamEvent, ctx: &mut Context<Self>) {
         match event {
@@ -30,7 +42,7 @@ impl Account {
             StreamEvent::Online(online) => self.on_online(now, *online),
             StreamEvent::Stanza { number, element } => {
                 self.session.on_stanza(now, element);
-                self.session_due = self.collect(now, number);
+                self.session_due = self.collect(now, Origin::Stanza(number));
             }
             StreamEvent::Acked { up_to } => self.on_acked(now, up_to),
             StreamEvent::Lost { stanzas, .. } => {
@@ -72,7 +84,8 @@ impl Account {
         self.backoff.on_live(now.at);
         self.conflicts.on_online();
         if !resumed {
-            self.epoch = self.epoch.wrapping_add(1);
+            // Never the epoch of `UNCOUNTED`.
+            self.epoch = (self.epoch + 1) % u32::MAX;
             self.handled = Handled::default();
             let resuming = self.management.is_some();
             self.outbox.restart(resuming);
@@ -94,17 +107,16 @@ impl Account {
         let standing = self.board.standing();
         let retry_s =
             standing.next_try.map(|at| (at - self.deps.now().wall).get_seconds().max(0).unsigned_abs());
-        self.queue_delivery(Event::Offline { reason: standing.detail, retry_s }, None);
+        self.queue_delivery(Event::Offline { reason: standing.detail, retry_s }, Origin::Account);
     }
 
     /// Passes on what the session says; tells when it wants to be looked at.
     pub(super) fn drain_session(&mut self, now: Moment) -> Option<Instant> {
-        self.collect(now, None)
+        self.collect(now, Origin::Account)
     }
 
-    /// Drains the session. With a `number`, the events belong to that inbound stanza, which is safe to
-    /// acknowledge when their turns are committed.
-    fn collect(&mut self, now: Moment, number: Option<u32>) -> Option<Instant> {
+    /// Drains the session. Events of a stanza make it safe to acknowledge when their turns are committed.
+    fn collect(&mut self, now: Moment, origin: Origin) -> Option<Instant> {
         let mut parts = 0;
         let due = loop {
             match self.session.poll_output() {
@@ -115,35 +127,37 @@ impl Account {
                     self.on_ping_answered(&answer.token);
                 }
                 SessionOutput::Event(event) => {
-                    parts += u32::from(self.queue_delivery(event, number));
+                    self.queue_delivery(event, origin);
+                    parts += 1;
                 }
                 SessionOutput::SaveRoster(roster) => self.save_roster(&roster),
                 SessionOutput::Idle(due) => break due,
             }
         };
-        if let Some(number) = number {
+        if let Origin::Stanza(Some(number)) = origin {
             self.handled.on_stanza(number, parts);
             self.acknowledge(now);
         }
         due
     }
 
-    /// Lines an event up for the bot. `true` when a stanza waits for its turn.
-    fn queue_delivery(&mut self, event: Event, number: Option<u32>) -> bool {
+    /// Lines an event up for the bot.
+    fn queue_delivery(&mut self, event: Event, origin: Origin) {
         if let Event::Message(_) = &event {
             Board::add(&self.board.received, 1);
         }
-        let key = self.stanza_key(&event, number);
-        let number = number.map(|number| u64::from(self.epoch) << 32 | u64::from(number));
-        if number.is_some() {
-            self.outstanding += 1;
-        }
+        let key = self.stanza_key(&event, origin);
+        let number = match origin {
+            Origin::Account => None,
+            Origin::Stanza(None) => Some(UNCOUNTED),
+            Origin::Stanza(Some(number)) => Some(u64::from(self.epoch) << 32 | u64::from(number)),
+        };
+        self.outstanding += usize::from(number.is_some());
         self.outgoing.push(Delivery { event, number, key });
-        number.is_some()
     }
 
     /// What names this stanza and no other: ids of answers follow from it.
-    fn stanza_key(&mut self, event: &Event, number: Option<u32>) -> String {
+    fn stanza_key(&mut self, event: &Event, origin: Origin) -> String {
         if let Event::Message(message) = event {
             if let Some(id) = &message.stanza_id {
                 return format!("archive {id}");
@@ -152,9 +166,9 @@ impl Account {
                 return format!("{} {id}", message.from);
             }
         }
-        match number {
-            Some(number) => format!("{} {number} {}", self.epoch, self.ids.next_id()),
-            None => self.ids.next_id(),
+        match origin {
+            Origin::Stanza(Some(number)) => format!("{} {number} {}", self.epoch, self.ids.next_id()),
+            Origin::Stanza(None) | Origin::Account => self.ids.next_id(),
         }
     }
 
@@ -170,10 +184,10 @@ impl Account {
                 "{failure}"
             );
         }
-        for number in turned.handled {
+        for token in turned.handled {
             self.outstanding = self.outstanding.saturating_sub(1);
-            let (epoch, number) = ((number >> 32) as u32, number as u32);
-            if epoch == self.epoch {
+            let (epoch, number) = ((token >> 32) as u32, token as u32);
+            if epoch == self.epoch && token != UNCOUNTED {
                 self.handled.on_done(number);
             }
         }

@@ -306,6 +306,11 @@ impl Handler<Configure> for Account {
     type Result = ();
 
     fn handle(&mut self, message: Configure, ctx: &mut Context<Self>) {
+        if self.spec.password.reveal() != message.0.password.reveal() {
+            // Keys follow from the password, and so does what the account has proved.
+            self.keys = None;
+            self.used_scram = false;
+        }
         self.spec = message.0;
         self.throttle = throttle(&self.spec);
         self.session.configure(self.deps.session_config(&self.spec));
