@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn a_resumption_repeats_only_what_is_not_held() {
         let mut session = session_at(0);
-        (0..3).for_each(|_| drop(session.count_inbound()));
+        (0..3).for_each(|_| assert!(session.count_inbound().is_some()));
         session.acknowledge(1);
         let saved = Management::from_value(&session.to_value()).expect("an export");
 
@@ -462,7 +462,7 @@ mod tests {
     #[test]
     fn safe_before_the_repetition_is_safe() {
         let mut session = session_at(0);
-        (0..2).for_each(|_| drop(session.count_inbound()));
+        (0..2).for_each(|_| assert!(session.count_inbound().is_some()));
         session.begin_resumption();
         assert!(session.acknowledge(2));
         assert_eq!([session.count_inbound(), session.count_inbound()], [None, None]);

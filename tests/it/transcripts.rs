@@ -1,5 +1,5 @@
-//! Wire conversations from `tests/transcripts/*.xmpp`, each fed whole, byte by byte and cut in two
-//! at every place: what the stream says and reports must be the same.
+//! Wire conversations from `tests/transcripts/*.xmpp`, each fed whole, byte by byte and in pieces
+//! that are cut at every place: what the stream says and reports must be the same.
 //!
 //! Inputs: `set KEY VALUE`, `peer XML`, `secured`, `keys`, `send XML`, `handled N`, `after SECONDS`,
 //! `eof`, `close`, `account USER PASSWORD`, `account none`, `bound JID`, `bound conflict`.
@@ -52,8 +52,13 @@ fn every_conversation_is_the_same_at_every_split_point() {
 enum Split {
     Whole,
     Bytes,
+    /// In some pieces of one size behind a first one of this: with each size from one to that of a
+    /// piece, there was a cut at every place.
     At(usize),
 }
+
+/// How many pieces make up an input.
+const PIECES: usize = 4;
 
 /// Many conversations begin alike: a beginning in `known` was cut at every place before.
 fn check(text: &str, known: &mut BTreeSet<String>) -> Result<(), String> {
@@ -67,9 +72,7 @@ fn check(text: &str, known: &mut BTreeSet<String>) -> Result<(), String> {
     run(&steps, Split::Whole, 0)?;
     run(&steps, Split::Bytes, 0)?;
     let longest = steps[fresh..].iter().map(|step| step.input.len()).max().unwrap_or_default();
-    // A long run of letters inside one token is not worth a cut at each of them.
-    let stride = 1 + longest / 2_000;
-    for at in (1..longest).step_by(stride) {
+    for at in 1..=longest.div_ceil(PIECES) {
         run(&steps, Split::At(at), fresh)?;
     }
     Ok(())
@@ -315,8 +318,11 @@ impl Talk {
         let chunks: Vec<&[u8]> = match split {
             Split::Whole => vec![bytes],
             Split::Bytes => bytes.chunks(1).collect(),
-            Split::At(at) if at < bytes.len() => vec![&bytes[..at], &bytes[at..]],
-            Split::At(_) => vec![bytes],
+            Split::At(at) => {
+                let (first, rest) = bytes.split_at(at.min(bytes.len()));
+                let piece = bytes.len().div_ceil(PIECES).max(1);
+                std::iter::once(first).chain(rest.chunks(piece)).filter(|chunk| !chunk.is_empty()).collect()
+            }
         };
         let mut said: Vec<String> = Vec::new();
         for chunk in chunks {

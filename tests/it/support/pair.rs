@@ -324,7 +324,7 @@ impl Pair {
             StreamEvent::Online(_) => self.client.bound += 1,
             StreamEvent::Stanza { number, element } => {
                 self.client.received.push((number, element.attr("id").unwrap_or_default().to_owned()));
-                let safe = self.owner == Owner::Prompt || self.client.received.len() % 3 == 0;
+                let safe = self.owner == Owner::Prompt || self.client.received.len().is_multiple_of(3);
                 if let Some(number) = number.filter(|_| safe) {
                     self.client_stream().acknowledge(now, number);
                 }
