@@ -6,10 +6,10 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use crate::action::Action;
+use crate::actor::deps::Deps;
 use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::message::{Deliver, FromBot, Stop, Swap};
-use crate::actor::registry::DownNotice;
-use crate::actor::runtime::Deps;
+use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, ScriptStanding};
 use crate::script::pool::BotHandle;
 use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink, Stanza, Turned};

@@ -22,10 +22,12 @@
 pub mod account;
 pub mod backoff;
 pub mod bot;
+pub mod deps;
 pub mod derive;
 pub mod handled;
 pub mod inbox;
 pub mod message;
+pub mod notice;
 pub mod registry;
 pub mod runtime;
 pub mod status;

@@ -13,12 +13,13 @@ use tokio::sync::oneshot;
 use crate::actor::account::{Account, Parts};
 use crate::actor::backoff::{Backoff, Intensity};
 use crate::actor::bot::{Bot, bot_spec};
+use crate::actor::deps::Deps;
 use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::message::{
     Apply, Configure, Down, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll, StopReport,
     Survey, Surveyed, Swap,
 };
-use crate::actor::runtime::Deps;
+use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, State};
 use crate::config::settings::BotSettings;
 use crate::script::ScriptUse;
@@ -63,20 +64,6 @@ struct Unit {
     bot: Addr<Bot>,
 }
 
-/// Tells the registry when the value that holds it goes, also by a panic.
-pub struct DownNotice {
-    name: String,
-    generation: u64,
-    downs: Inbox<Down>,
-}
-
-impl Drop for DownNotice {
-    fn drop(&mut self) {
-        let panicked = std::thread::panicking();
-        self.downs.push(Down { name: self.name.clone(), generation: self.generation, panicked });
-    }
-}
-
 impl Registry {
     /// A registry with nothing to run, for accounts on these arbiters.
     pub fn new(deps: Arc<Deps>, arbiters: Vec<ArbiterHandle>) -> Self {
@@ -118,8 +105,7 @@ impl Registry {
         let Some(arbiter) = self.arbiters.get(entry.arbiter) else { return };
         self.generation += 1;
         entry.generation = self.generation;
-        let notice =
-            || DownNotice { name: name.to_owned(), generation: entry.generation, downs: self.downs.clone() };
+        let notice = || DownNotice::new(name, entry.generation, &self.downs);
         let from_bot = Inbox::default();
         let spec = bot_spec(&entry.spec, entry.scripts.clone());
         let bot =

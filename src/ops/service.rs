@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
+use crate::actor::deps::{Deps, StartFailed};
 use crate::actor::message::{Apply, ReconnectBots, SendFailed, SendFrom, SendNow, StopReport, Survey};
-use crate::actor::runtime::{Deps, Runtime, StartFailed};
+use crate::actor::runtime::Runtime;
 use crate::config;
 use crate::config::diff::{Change, Plan, diff};
 use crate::config::settings::{BotSettings, Durability, Settings};

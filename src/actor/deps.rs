@@ -1,0 +1,194 @@
+//! The services that all actors share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::actor::backoff::Pace;
+use crate::actor::derive::Derive;
+use crate::config::settings::{Accept, BotSettings, Login, Resource, Settings, Show};
+use crate::ids::{IdSource, Seed, base32};
+use crate::jid::BareJid;
+use crate::moment::Moment;
+use crate::net::tls::TlsContext;
+use crate::script::pool::Pool;
+use crate::session::{self, CachedRoster, OwnPresence, SessionConfig, Software};
+use crate::stanza;
+use crate::store::error::StoreError;
+use crate::store::reader::StoreReader;
+use crate::store::{OutboxRow, Store};
+
+/// What the actors share.
+pub struct Deps {
+    /// Values, timers, outbox, rosters.
+    pub store: Store,
+    /// The script threads.
+    pub pool: Pool,
+    /// TLS policies.
+    pub tls: Arc<TlsContext>,
+    /// The thread for SCRAM keys.
+    pub derive: Derive,
+    reader: Mutex<StoreReader>,
+    login: Mutex<LoginQueue>,
+    ids: Mutex<IdSource>,
+    own_bots: Mutex<Arc<BTreeSet<BareJid>>>,
+    installation: String,
+}
+
+/// Login queues by server.
+struct LoginQueue {
+    rules: Login,
+    queues: BTreeMap<String, Pace>,
+}
+
+impl Deps {
+    /// Puts the services together. `installation` names this store for good: stable resources follow from it.
+    pub fn new(
+        store: Store,
+        pool: Pool,
+        tls: Arc<TlsContext>,
+        seed: Seed,
+        installation: String,
+    ) -> Result<Self, StartFailed> {
+        Ok(Self {
+            reader: Mutex::new(store.reader().map_err(StartFailed::Store)?),
+            derive: Derive::start().map_err(StartFailed::Thread)?,
+            login: Mutex::new(LoginQueue {
+                rules: Login { pace: None, jitter: Duration::ZERO },
+                queues: BTreeMap::new(),
+            }),
+            ids: Mutex::new(IdSource::new(seed)),
+            own_bots: Mutex::default(),
+            store,
+            pool,
+            tls,
+            installation,
+        })
+    }
+
+    /// The moment it is.
+    pub fn now(&self) -> Moment {
+        Moment { at: Instant::now(), wall: Timestamp::now() }
+    }
+
+    /// A fresh secret for one actor.
+    pub fn seed(&self) -> Seed {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+
+    /// The next free moment for a login at the account's server.
+    pub fn reserve_login(&self, spec: &BotSettings, now: Instant) -> Instant {
+        let host =
+            spec.server.as_ref().map_or_else(|| spec.jid.domain().to_owned(), |server| server.host.clone());
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = login.rules.pace.map(|rate| rate.per_second());
+        login.queues.entry(host).or_insert_with(|| Pace::new(rate)).reserve(now)
+    }
+
+    /// Takes over what a new configuration says about logins and about which accounts are ours.
+    pub fn configure(&self, settings: &Settings) {
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        if login.rules != settings.login {
+            login.queues.clear();
+            login.rules = settings.login;
+        }
+        let own_bots = settings.bots.iter().map(|bot| bot.jid.clone()).collect();
+        *self.own_bots.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(own_bots);
+    }
+
+    /// The resourcepart an account asks for: the configured one, or one that stays the same for good.
+    pub fn resource(&self, spec: &BotSettings) -> String {
+        match &spec.resource {
+            Resource::Fixed(resource) => resource.clone(),
+            Resource::Auto => {
+                format!("rhapsode.{}", short_hash(&[&self.installation, spec.jid.as_str()]))
+            }
+        }
+    }
+
+    /// What the session of an account is told.
+    pub fn session_config(&self, spec: &BotSettings) -> SessionConfig {
+        let own_bots = Arc::clone(&self.own_bots.lock().unwrap_or_else(PoisonError::into_inner));
+        SessionConfig {
+            accept: match &spec.accept {
+                Accept::None => session::Accept::None,
+                Accept::Domain => session::Accept::Domain,
+                Accept::Roster => session::Accept::Roster,
+                Accept::All => session::Accept::All,
+                Accept::List(list) => session::Accept::List(list.clone()),
+            },
+            presence: OwnPresence {
+                show: spec.presence.show.map(|show| match show {
+                    Show::Away => stanza::Show::Away,
+                    Show::Chat => stanza::Show::Chat,
+                    Show::Dnd => stanza::Show::Dnd,
+                    Show::Xa => stanza::Show::Xa,
+                }),
+                status: spec.presence.status.clone(),
+                priority: spec.presence.priority,
+            },
+            software: Software { name: "Rhapsode".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            roster: self.cached_roster(&spec.name),
+            own_bots,
+            lang: spec.lang.clone(),
+            ..SessionConfig::new(spec.jid.clone())
+        }
+    }
+
+    fn cached_roster(&self, bot: &str) -> Option<CachedRoster> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match reader.roster(bot) {
+            Ok(roster) => roster.and_then(|roster| CachedRoster::from_value(&roster.items)),
+            Err(error) => {
+                tracing::warn!(bot, %error, "the stored roster cannot be read; it will be fetched");
+                None
+            }
+        }
+    }
+
+    /// Unsent messages of a bot behind row `after`, at most `limit`.
+    pub fn outbox_after(&self, bot: &str, after: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).outbox_after(bot, after, limit)
+    }
+}
+
+/// Twelve characters that follow from the parts.
+fn short_hash(parts: &[&str]) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    base32(&digest)[..12].to_owned()
+}
+
+/// Why the runtime did not start.
+#[derive(Debug)]
+pub enum StartFailed {
+    /// The store cannot be used.
+    Store(StoreError),
+    /// No thread could be started.
+    Thread(std::io::Error),
+}
+
+impl std::fmt::Display for StartFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Thread(error) => write!(f, "no thread could be started: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartFailed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Thread(error) => Some(error),
+        }
+    }
+}
