@@ -1,6 +1,6 @@
 //! How long to wait before the next try, and when to stop trying. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Shortest wait. ejabberd hands a resumed session's counter over late: never sooner than 1 s.
@@ -107,6 +107,29 @@ impl Pace {
     }
 }
 
+/// Tells a server that went down from an account that lost its connection.
+#[derive(Clone, Debug, Default)]
+pub struct Losses {
+    recent: BTreeMap<String, VecDeque<Instant>>,
+}
+
+impl Losses {
+    /// Losses within this time belong together.
+    const TOGETHER: Duration = Duration::from_secs(2);
+    /// Fewer accounts than this disturb no server.
+    const MANY: usize = 20;
+
+    /// Counts a loss at `host`, which has so many `accounts`; whether it is one of many.
+    pub fn add(&mut self, host: &str, accounts: usize, now: Instant) -> bool {
+        let recent = self.recent.entry(host.to_owned()).or_default();
+        while recent.front().is_some_and(|at| now.duration_since(*at) > Self::TOGETHER) {
+            recent.pop_front();
+        }
+        recent.push_back(now);
+        recent.len() >= Self::MANY.max(accounts / 5)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +170,16 @@ mod tests {
         assert!(intensity.allow(start));
         assert!(!intensity.allow(start + Duration::from_secs(1)));
         assert!(intensity.allow(start + Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn a_server_that_loses_a_fifth_of_its_accounts_is_down() {
+        let now = Instant::now();
+        let mut losses = Losses::default();
+        let first: Vec<bool> = (0..25).map(|_| losses.add("a.example", 100, now)).collect();
+        assert!(!first[18] && first[19], "twenty of a hundred are a fifth");
+        assert!(!losses.add("b.example", 100, now), "another server is not concerned");
+        assert!(!losses.add("a.example", 100, now + Duration::from_secs(3)), "later losses are single again");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::actor::backoff::Pace;
+use crate::actor::backoff::{Losses, Pace};
 use crate::actor::derive::Derive;
 use crate::config::settings::{Accept, BotSettings, Login, Resource, Settings, Show};
 use crate::ids::{IdSource, Seed, base32};
@@ -41,6 +41,9 @@ pub struct Deps {
 struct LoginQueue {
     rules: Login,
     queues: BTreeMap<String, Pace>,
+    /// Accounts of each server.
+    accounts: BTreeMap<String, usize>,
+    losses: Losses,
 }
 
 impl Deps {
@@ -58,6 +61,8 @@ impl Deps {
             login: Mutex::new(LoginQueue {
                 rules: Login { pace: None, jitter: Duration::ZERO },
                 queues: BTreeMap::new(),
+                accounts: BTreeMap::new(),
+                losses: Losses::default(),
             }),
             ids: Mutex::new(IdSource::new(seed)),
             own_bots: Mutex::default(),
@@ -80,11 +85,18 @@ impl Deps {
 
     /// The next free moment for a login at the account's server.
     pub fn reserve_login(&self, spec: &BotSettings, now: Instant) -> Instant {
-        let host =
-            spec.server.as_ref().map_or_else(|| spec.jid.domain().to_owned(), |server| server.host.clone());
         let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = login.rules.pace.map(|rate| rate.per_second());
-        login.queues.entry(host).or_insert_with(|| Pace::new(rate)).reserve(now)
+        login.queues.entry(host(spec)).or_insert_with(|| Pace::new(rate)).reserve(now)
+    }
+
+    /// An account lost its session. When its server has lost many at once, the time over which they spread
+    /// their returns: resumptions wait for nobody else.
+    pub fn on_loss(&self, spec: &BotSettings, now: Instant) -> Option<Duration> {
+        let host = host(spec);
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = login.accounts.get(&host).copied().unwrap_or_default();
+        login.losses.add(&host, accounts, now).then_some(login.rules.jitter)
     }
 
     /// Takes over what a new configuration says about logins and about which accounts are ours.
@@ -93,6 +105,10 @@ impl Deps {
         if login.rules != settings.login {
             login.queues.clear();
             login.rules = settings.login;
+        }
+        login.accounts.clear();
+        for bot in &settings.bots {
+            *login.accounts.entry(host(bot)).or_default() += 1;
         }
         let own_bots = settings.bots.iter().map(|bot| bot.jid.clone()).collect();
         *self.own_bots.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(own_bots);
@@ -152,6 +168,11 @@ impl Deps {
     pub fn outbox_after(&self, bot: &str, after: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).outbox_after(bot, after, limit)
     }
+}
+
+/// What counts as one server: the configured host, else the domain.
+fn host(spec: &BotSettings) -> String {
+    spec.server.as_ref().map_or_else(|| spec.jid.domain().to_owned(), |server| server.host.clone())
 }
 
 /// Twelve characters that follow from the parts.

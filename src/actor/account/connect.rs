@@ -296,7 +296,7 @@ impl Account {
             self.conflicts.elsewhere = None;
         }
         match &fault.next {
-            Next::Resume | Next::Reconnect => Some(self.backoff.on_lost(now.at, fraction)),
+            Next::Resume | Next::Reconnect => Some(self.usual_wait(now, fraction)),
             Next::ReconnectElsewhere(host) => {
                 self.conflicts.redirects += 1;
                 self.conflicts.elsewhere =
@@ -307,6 +307,16 @@ impl Account {
             Next::WaitForConfig => self.refused(now, fault, fraction),
             Next::Never => None,
         }
+    }
+
+    /// The wait after a loss; longer when the server has lost many accounts at once.
+    fn usual_wait(&mut self, now: Moment, fraction: f64) -> Duration {
+        let wait = self.backoff.on_lost(now.at, fraction);
+        if !self.outbox.is_online() {
+            return wait;
+        }
+        let spread = self.deps.on_loss(&self.spec, now.at).unwrap_or_default();
+        wait.max(spread.mul_f64(fraction))
     }
 
     fn pause(&mut self, now: Moment, pause: Pause, fraction: f64) -> Option<Duration> {
