@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::actor::account::Account;
-use crate::actor::account::outbox::is_own_token;
+use crate::actor::account::ping::is_own_token;
 use crate::actor::handled::Handled;
 use crate::actor::status::Board;
 use crate::event::Event;
@@ -91,6 +91,7 @@ impl Account {
             self.outbox.restart(resuming);
         }
         self.outbox.online(sm);
+        self.schedule_ping(now, sm);
         self.board.online(now.wall, resumed);
         self.management = None;
         tracing::info!(bot = %self.spec.name, %jid, resumed, mechanism = mechanism.name(), "online");
@@ -99,6 +100,7 @@ impl Account {
 
     /// Whether the account was online; it is not any more.
     pub(super) fn take_online(&mut self) -> bool {
+        self.ping_at = None;
         self.outbox.offline()
     }
 
@@ -124,7 +126,7 @@ impl Account {
                     self.send_element(now, element);
                 }
                 SessionOutput::Event(Event::Answer(answer)) if is_own_token(&answer.token) => {
-                    self.on_ping_answered(&answer.token);
+                    self.on_pong(now, &answer);
                 }
                 SessionOutput::Event(event) => {
                     self.queue_delivery(event, origin);

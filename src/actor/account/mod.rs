@@ -6,6 +6,7 @@
 mod connect;
 mod inbound;
 mod outbox;
+mod ping;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,6 +76,7 @@ pub struct Account {
     alarm: Option<SpawnHandle>,
     /// Deadlines besides those of the core.
     flush_at: Option<Instant>,
+    ping_at: Option<Instant>,
     stream_due: Option<Instant>,
     session_due: Option<Instant>,
     /// The stream was given something that is not drained yet.
@@ -130,6 +132,7 @@ impl Account {
             armed: None,
             alarm: None,
             flush_at: None,
+            ping_at: None,
             stream_due: None,
             session_due: None,
             unsent: false,
@@ -157,8 +160,9 @@ impl Account {
         self.finish_draining(now, ctx);
         self.hand_over();
         self.open_gate();
-        let dues = [self.stream_due, self.session_due, self.phase.due(), self.flush_at, self.outbox.due()];
-        self.sleep_until(dues.into_iter().flatten().min(), ctx);
+        let own = [self.phase.due(), self.flush_at, self.outbox.due(), self.ping_due()];
+        let dues = [self.stream_due, self.session_due].into_iter().chain(own);
+        self.sleep_until(dues.flatten().min(), ctx);
     }
 
     fn run_deadlines(&mut self, now: Moment, ctx: &mut Context<Self>) {
@@ -172,6 +176,9 @@ impl Account {
         }
         if self.phase.due().is_some_and(|due| due <= now.at) {
             self.on_phase_due(now, ctx);
+        }
+        if self.ping_due().is_some_and(|due| due <= now.at) {
+            self.on_ping_due(now);
         }
         if self.flush_at.is_some_and(|due| due <= now.at) {
             self.flush_acknowledged();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::action::{Action, OutgoingMessage, RequestKind};
+use crate::action::{Action, OutgoingMessage};
 use crate::actor::account::Account;
 use crate::actor::message::{SendFailed, SendNow};
 use crate::actor::status::Board;
@@ -32,7 +32,7 @@ pub struct Outbox {
     /// Not written yet, in order.
     waiting: VecDeque<Waiting>,
     /// Written, in the order of their tickets.
-    in_flight: VecDeque<InFlight>,
+    pub(super) in_flight: VecDeque<InFlight>,
     /// Written in the session before, which could not be resumed.
     old: VecDeque<InFlight>,
     /// Acknowledged rows that are still in the store.
@@ -47,24 +47,16 @@ pub struct Outbox {
     due: Option<Instant>,
 }
 
-/// Tokens of requests that the account itself makes; scripts' tokens never hold a blank.
-const OWN_TOKEN: &str = "sent ";
-
-/// Whether an answer is for the account and not for a script.
-pub fn is_own_token(token: &str) -> bool {
-    token.starts_with(OWN_TOKEN)
-}
-
 struct Waiting {
     row: i64,
     element: Element,
     answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
 }
 
-struct InFlight {
-    ticket: Ticket,
-    row: i64,
-    answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
+pub(super) struct InFlight {
+    pub(super) ticket: Ticket,
+    pub(super) row: i64,
+    pub(super) answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
 }
 
 impl Outbox {
@@ -278,32 +270,6 @@ impl Account {
         }
     }
 
-    /// Without XEP-0198 a ping behind the message shows that the server has read it.
-    fn follow_by_ping(&mut self, now: Moment, sent: InFlight) {
-        let Some(answer) = sent.answer else {
-            self.settle(sent.row, None);
-            return;
-        };
-        let ping = Action::Request {
-            token: format!("{OWN_TOKEN}{}", sent.ticket.0),
-            to: Some(self.spec.jid.to_domain().into()),
-            kind: RequestKind::Get,
-            payload: Element::new("ping", "urn:xmpp:ping"),
-            timeout: Duration::from_secs(20),
-        };
-        match self.session.perform(now, ping) {
-            Ok(()) => self.outbox.in_flight.push_back(InFlight { answer: Some(answer), ..sent }),
-            // The asker may have gone away.
-            Err(refused) => drop(answer.send(Err(SendFailed::Refused { detail: refused.to_string() }))),
-        }
-    }
-
-    /// The answer to such a ping, whatever it says: the server has read what came before.
-    pub(super) fn on_ping_answered(&mut self, token: &str) {
-        let Some(number) = token.strip_prefix(OWN_TOKEN).and_then(|n| n.parse::<u64>().ok()) else { return };
-        self.take_acked(number);
-    }
-
     /// A stanza that does not come from a script's message: answers, presence, requests.
     pub(super) fn send_element(&mut self, now: Moment, element: Element) {
         let Some(stream) = &mut self.stream else { return };
@@ -322,7 +288,7 @@ impl Account {
         }
     }
 
-    fn take_acked(&mut self, up_to: u64) {
+    pub(super) fn take_acked(&mut self, up_to: u64) {
         while self.outbox.in_flight.front().is_some_and(|first| first.ticket.0 <= up_to) {
             let Some(InFlight { row, answer, .. }) = self.outbox.in_flight.pop_front() else { break };
             self.settle(row, answer);
@@ -331,7 +297,7 @@ impl Account {
     }
 
     /// The server has it.
-    fn settle(&mut self, row: i64, answer: Option<oneshot::Sender<Result<(), SendFailed>>>) {
+    pub(super) fn settle(&mut self, row: i64, answer: Option<oneshot::Sender<Result<(), SendFailed>>>) {
         Board::add(&self.board.acked, 1);
         if row > 0 {
             self.outbox.acknowledged.push(row);
