@@ -1,7 +1,7 @@
 //! `rhapsode run`: the bots of bots.yaml, until a signal or `rhapsode stop`.
 
-use std::io::IsTerminal;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::sync::mpsc;
@@ -10,6 +10,11 @@ use crate::actor::runtime::block_on;
 use crate::cli::{Common, Failure};
 use crate::ops::service::{Prepared, Service, prepare};
 use crate::ops::{control, log, signal, watch};
+
+/// More bots than this get summary lines while they log in.
+const MANY: usize = 20;
+/// How often a summary line is written.
+const SUMMARY: Duration = Duration::from_secs(10);
 
 /// Arguments of `run`.
 #[derive(Args)]
@@ -45,8 +50,8 @@ async fn serve(prepared: Prepared, levels: log::Levels, watching: bool) -> Resul
     }
     tracing::info!(bots, scripts, version = env!("CARGO_PKG_VERSION"), "started");
     applying.apply().await;
-    if std::io::stderr().is_terminal() && bots > 20 {
-        tracing::info!(bots, "logging in; `rhapsode status` shows how far");
+    if bots > MANY {
+        tokio::task::spawn_local(follow_logins(Rc::clone(&service)));
     }
     signals.until_stop(&service, &mut stopping).await;
     tracing::info!("stopping: turns under way may end, streams are closed; a second signal stops at once");
@@ -62,4 +67,29 @@ async fn serve(prepared: Prepared, levels: log::Levels, watching: bool) -> Resul
     // Gone already: somebody cleaned up.
     drop(std::fs::remove_file(&socket));
     Ok(())
+}
+
+/// Says how far the logins are, until every bot is online or waits for something else.
+async fn follow_logins(service: Rc<Service>) {
+    let mut said = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let bots = service.status().await.bots;
+        let settled = bots.connecting == 0;
+        if settled || said.elapsed() >= SUMMARY {
+            said = Instant::now();
+            let message = if settled { "logins are through" } else { "logging in" };
+            tracing::info!(
+                total = bots.total,
+                online = bots.online,
+                retrying = bots.retrying,
+                refused = bots.refused,
+                paused = bots.paused,
+                "{message}"
+            );
+        }
+        if settled {
+            return;
+        }
+    }
 }
