@@ -150,6 +150,10 @@ fn permissions(decoder: &mut Decoder, node: &Node) -> Permissions {
     if let Some(shared) = node.get("shared") {
         granted.shared = decoder.boolean(&shared.value, "`shared`").unwrap_or_default();
     }
+    if !granted.http.is_empty() || granted.shared {
+        let found = Diagnostic::warning("config::not_used_yet", "no script function asks for permissions yet");
+        decoder.report(found, node, "read and checked only");
+    }
     granted
 }
 
