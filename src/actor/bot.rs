@@ -12,7 +12,7 @@ use crate::actor::message::{Deliver, FromBot, Stop, Swap};
 use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, ScriptStanding};
 use crate::script::pool::BotHandle;
-use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink, Stanza, Turned};
+use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Stanza, Turned};
 use crate::session;
 use crate::xml;
 
@@ -63,19 +63,6 @@ impl Bot {
             }
         }
     }
-
-    fn show_scripts(&self, failures: &[crate::script::error::ScriptError]) {
-        let standings = self.spec.scripts.iter().map(|script| {
-            let failure =
-                failures.iter().find(|failure| failure.script == script.name && failure.event.is_none());
-            ScriptStanding {
-                name: script.name.clone(),
-                version: script.compiled.version().to_owned(),
-                state: failure.map_or_else(|| "running".to_owned(), |failure| format!("parked: {failure}")),
-            }
-        });
-        self.board.set_scripts(standings.collect());
-    }
 }
 
 impl Actor for Bot {
@@ -84,9 +71,11 @@ impl Actor for Bot {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX);
         self.from_pool.attach(ctx.address().recipient());
-        self.show_scripts(&[]);
         let sink = Arc::new(PoolSink { turned: self.from_pool.clone() });
-        self.handle = Some(self.deps.pool.add(self.spec.clone(), sink));
+        let handle = self.deps.pool.add(self.spec.clone(), sink);
+        let asked = handle.clone();
+        self.board.ask_scripts(move || asked.scripts().into_iter().map(standing).collect());
+        self.handle = Some(handle);
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
@@ -112,9 +101,6 @@ impl Handler<Wake> for Bot {
 
     fn handle(&mut self, _: Wake, _: &mut Context<Self>) {
         for turned in self.from_pool.take() {
-            if turned.failures.iter().any(|failure| failure.event.is_none()) {
-                self.show_scripts(&turned.failures);
-            }
             self.to_account.push(FromBot::Turned(turned));
         }
         self.feed();
@@ -126,7 +112,6 @@ impl Handler<Swap> for Bot {
 
     fn handle(&mut self, message: Swap, _: &mut Context<Self>) {
         self.spec.scripts = message.0;
-        self.show_scripts(&[]);
         if let Some(handle) = &self.handle {
             handle.swap(self.spec.scripts.clone());
         }
@@ -156,6 +141,17 @@ impl Sink for PoolSink {
     fn turned(&self, turned: Turned) {
         self.turned.push(turned);
     }
+}
+
+/// One script for the board.
+fn standing(script: ScriptState) -> ScriptStanding {
+    let state = match (script.running, script.trouble) {
+        (true, None) => "running".to_owned(),
+        (true, Some(error)) => format!("running the version before: {error}"),
+        (false, Some(error)) => format!("parked: {error}"),
+        (false, None) => "loading".to_owned(),
+    };
+    ScriptStanding { name: script.name, version: script.version, state }
 }
 
 /// The scripts of a bot, as the pool wants them.

@@ -64,10 +64,13 @@ pub struct ScriptStanding {
     pub state: String,
 }
 
+/// Asks the pool how the scripts of a bot stand.
+type Scripts = Box<dyn Fn() -> Vec<ScriptStanding> + Send>;
+
 /// One account's board.
 pub struct Board {
     standing: Mutex<Standing>,
-    scripts: Mutex<Vec<ScriptStanding>>,
+    scripts: Mutex<Option<Scripts>>,
     /// Messages received.
     pub received: AtomicU64,
     /// Messages written to the stream.
@@ -96,7 +99,7 @@ impl Board {
                 next_try: None,
                 connects: 0,
             }),
-            scripts: Mutex::new(Vec::new()),
+            scripts: Mutex::new(None),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             acked: AtomicU64::new(0),
@@ -139,12 +142,13 @@ impl Board {
 
     /// The scripts as they run now.
     pub fn scripts(&self) -> Vec<ScriptStanding> {
-        self.scripts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        scripts.as_ref().map(|ask| ask()).unwrap_or_default()
     }
 
-    /// Replaces the list of scripts.
-    pub fn set_scripts(&self, scripts: Vec<ScriptStanding>) {
-        *self.scripts.lock().unwrap_or_else(PoisonError::into_inner) = scripts;
+    /// Names whom to ask for the scripts.
+    pub fn ask_scripts(&self, ask: impl Fn() -> Vec<ScriptStanding> + Send + 'static) {
+        *self.scripts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(ask));
     }
 
     /// Adds to a counter.

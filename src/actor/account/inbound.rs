@@ -178,14 +178,6 @@ impl Account {
     pub(super) fn on_turned(&mut self, now: Moment, turned: Turned) {
         Board::add(&self.board.turns, u64::from(turned.turns));
         Board::add(&self.board.failed, turned.failures.len() as u64);
-        for failure in &turned.failures {
-            tracing::error!(
-                bot = %self.spec.name,
-                script = %failure.script,
-                event = failure.event.as_deref().unwrap_or_default(),
-                "{failure}"
-            );
-        }
         for token in turned.handled {
             self.outstanding = self.outstanding.saturating_sub(1);
             let (epoch, number) = ((token >> 32) as u32, token as u32);
