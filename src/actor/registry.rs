@@ -28,8 +28,12 @@ use crate::script::ScriptUse;
 const CRASHES: usize = 5;
 /// See [`CRASHES`].
 const WINDOW: Duration = Duration::from_secs(60);
-/// How long an account stays down that crashed too often; doubled each time, at most an hour.
+/// How long an account stays down that crashed too often; doubled each time.
 const QUARANTINE: Duration = Duration::from_secs(60);
+/// See [`QUARANTINE`].
+const LONGEST_QUARANTINE: Duration = Duration::from_secs(3600);
+/// How long after a crash the next one counts as the first.
+const FORGIVEN: Duration = Duration::from_secs(2 * 3600);
 /// How long accounts may take to close their streams.
 const STOPPING: Duration = Duration::from_secs(8);
 
@@ -53,9 +57,45 @@ struct Entry {
     /// The start that counts; notices of others are old news.
     generation: u64,
     running: Option<Unit>,
+    crashes: Crashes,
+}
+
+/// How often one account has crashed, and what that means for the next start.
+struct Crashes {
     backoff: Backoff,
-    crashes: Intensity,
+    recent: Intensity,
     quarantine: Duration,
+    last: Option<Instant>,
+}
+
+impl Default for Crashes {
+    fn default() -> Self {
+        let recent = Intensity::new(CRASHES, WINDOW);
+        Self { backoff: Backoff::default(), recent, quarantine: QUARANTINE, last: None }
+    }
+}
+
+impl Crashes {
+    /// The account was started.
+    fn on_start(&mut self, now: Instant) {
+        self.backoff.on_live(now);
+    }
+
+    /// It has crashed: how long it stays down. Crashes that come often lead to quarantine, each longer than the
+    /// one before.
+    fn on_crash(&mut self, now: Instant) -> Duration {
+        if self.last.is_some_and(|last| now.duration_since(last) >= FORGIVEN) {
+            *self = Self::default();
+        }
+        self.last = Some(now);
+        let wait = self.backoff.on_lost(now, 0.5);
+        if self.recent.allow(now) {
+            return wait;
+        }
+        let wait = self.quarantine;
+        self.quarantine = (self.quarantine * 2).min(LONGEST_QUARANTINE);
+        wait
+    }
 }
 
 /// An account and its bot: if one crashes, both start afresh.
@@ -87,9 +127,7 @@ impl Registry {
             arbiter: self.next_arbiter,
             generation: 0,
             running: None,
-            backoff: Backoff::default(),
-            crashes: Intensity::new(CRASHES, WINDOW),
-            quarantine: QUARANTINE,
+            crashes: Crashes::default(),
         };
         self.next_arbiter = (self.next_arbiter + 1) % self.arbiters.len().max(1);
         self.entries.insert(name.clone(), entry);
@@ -122,6 +160,7 @@ impl Registry {
         };
         let account = Account::start_in_arbiter(arbiter, move |_| Account::new(parts));
         entry.running = Some(Unit { account, bot });
+        entry.crashes.on_start(Instant::now());
     }
 
     fn remove(&mut self, name: &str) {
@@ -144,11 +183,7 @@ impl Registry {
         if self.stopping.is_some() {
             return self.report_if_ended();
         }
-        let mut wait = entry.backoff.on_lost(now, 0.5);
-        if !entry.crashes.allow(now) {
-            wait = entry.quarantine;
-            entry.quarantine = (entry.quarantine * 2).min(Duration::from_secs(3600));
-        }
+        let wait = entry.crashes.on_crash(now);
         entry.generation = 0;
         Board::add(&entry.board.restarts, 1);
         let detail = if down.panicked {
@@ -328,3 +363,6 @@ impl Handler<StopAll> for Registry {
         Box::pin(async move { report.await.unwrap_or_default() })
     }
 }
+
+#[cfg(test)]
+mod tests;

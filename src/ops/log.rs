@@ -51,10 +51,9 @@ fn filter(level: &str, louder: i8) -> EnvFilter {
         Some(at) => STEPS[(at as i8).saturating_add(louder).clamp(0, 5) as usize],
         None => level,
     };
-    // Other libraries speak only when something is wrong. A refused certificate is told by the account, in words.
-    const NEIGHBOURS: &str = "warn,rustls_platform_verifier=off";
+    // Neighbours' libraries speak only when something is wrong.
     let directives =
-        if level.contains(['=', ',']) { level.to_owned() } else { format!("{NEIGHBOURS},rhapsode={level}") };
+        if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,rhapsode={level}") };
     EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 

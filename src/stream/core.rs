@@ -44,15 +44,6 @@ pub(super) struct Core {
     pub heard: Instant,
 }
 
-/// What becomes of white space between STARTTLS and the handshake, where RFC 6120 §5.3.3 allows none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blanks {
-    /// It is thrown away, and never reaches the secured stream.
-    Dropped,
-    /// It ends the stream like any other byte.
-    Refused,
-}
-
 impl Core {
     pub fn new(
         receiving: bool,
@@ -113,17 +104,11 @@ impl Core {
         true
     }
 
-    /// Asks for TLS. What already lies behind the last frame was sent by somebody in between; only white
-    /// space is dropped where `blanks` says so.
-    pub fn secure(&mut self, now: Instant, blanks: Blanks) {
+    /// Asks for TLS. What already lies behind the last frame was sent by somebody in between.
+    pub fn secure(&mut self, now: Instant) {
         self.outputs.push(Output::Secure);
         self.await_next(now, Phase::AwaitSecured);
-        let behind = self.framer.behind();
-        let tolerable = match blanks {
-            Blanks::Dropped => behind.iter().all(u8::is_ascii_whitespace),
-            Blanks::Refused => behind.is_empty(),
-        };
-        if !tolerable {
+        if self.framer.buffered() > 0 {
             self.fault(What::TlsInjected);
         }
         self.forget_stream(Framer::new(Limits::BEFORE_LOGIN));

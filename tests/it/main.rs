@@ -1,8 +1,30 @@
 //! Integration tests in one binary: a module for each capability, over loopback sockets where one
 //! is needed.
 
+#[cfg(feature = "demo")]
+mod cli;
+#[cfg(feature = "demo")]
+mod demo;
+mod docs;
+#[cfg(feature = "demo")]
+mod isolation;
+#[cfg(feature = "demo")]
+mod lifecycle;
+#[cfg(feature = "demo")]
+mod outage;
+#[cfg(feature = "demo")]
+mod outbox;
 mod pair;
+#[cfg(feature = "demo")]
+mod readme;
+#[cfg(feature = "demo")]
+mod reload;
+mod seed;
 #[cfg(feature = "demo")]
 mod server;
 mod support;
+#[cfg(feature = "demo")]
+mod steps;
+#[cfg(feature = "demo")]
+mod swaps;
 mod transcripts;

@@ -38,9 +38,11 @@ pub enum Phase {
     Idle,
     /// Waits for a changed configuration.
     Parked,
+    /// Has a place in the login queue of its server: will dial at this moment.
+    Queued { due: Instant },
     /// Has ended in order.
     Stopped,
-    /// Will dial at this moment.
+    /// Will try again from this moment on.
     Waiting { due: Instant },
 }
 
@@ -57,7 +59,10 @@ impl Phase {
     /// The moment at which the phase wants to go on by itself.
     pub fn due(&self) -> Option<Instant> {
         match self {
-            Self::Closing { due, .. } | Self::Draining { due } | Self::Waiting { due } => Some(*due),
+            Self::Closing { due, .. }
+            | Self::Draining { due }
+            | Self::Queued { due }
+            | Self::Waiting { due } => Some(*due),
             Self::Connected | Self::Idle | Self::Parked | Self::Stopped => None,
         }
     }
@@ -136,14 +141,16 @@ impl Account {
         if at <= now.at {
             self.dial(ctx);
         } else {
-            self.phase = Phase::Waiting { due: at };
+            self.phase = Phase::Queued { due: at };
         }
     }
 
     /// A deadline of the phase has come.
     pub(super) fn on_phase_due(&mut self, now: Moment, ctx: &mut Context<Self>) {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Waiting { .. } => self.dial(ctx),
+            Phase::Queued { .. } => self.dial(ctx),
+            // A fleet that lost its server comes back through the same queue.
+            Phase::Waiting { .. } => self.queue_login(ctx),
             Phase::Draining { .. } => self.close(Then::Stop, ctx),
             Phase::Closing { then, .. } => {
                 self.drop_connection();

@@ -318,9 +318,14 @@ impl Handler<Configure> for Account {
             self.keys = None;
             self.used_scram = false;
         }
+        let paused = self.spec.paused != message.0.paused;
         self.spec = message.0;
         self.throttle = throttle(&self.spec);
         self.session.configure(self.deps.session_config(&self.spec));
+        if paused {
+            // It begins anew, and beginning looks whether it may.
+            self.reconnect_now(ctx);
+        }
         self.turn(ctx);
     }
 }

@@ -103,6 +103,12 @@ impl Outbox {
     fn len(&self) -> usize {
         self.waiting.len() + self.in_flight.len()
     }
+
+    /// Lets a message wait in front of those that were committed after it.
+    fn insert(&mut self, waiting: Waiting) {
+        let place = self.waiting.iter().position(|other| other.row > waiting.row);
+        self.waiting.insert(place.unwrap_or(self.waiting.len()), waiting);
+    }
 }
 
 impl Account {
@@ -117,14 +123,16 @@ impl Account {
             }
         };
         self.outbox.more = rows.len() == IN_MEMORY;
-        let known: Vec<i64> = self.outbox.waiting.iter().map(|waiting| waiting.row).collect();
+        // A row that the server has acknowledged stays in the store for a moment.
+        let mut known = self.outbox.acknowledged.clone();
+        known.extend(self.outbox.waiting.iter().map(|waiting| waiting.row));
         for row in rows {
             self.outbox.highest = self.outbox.highest.max(row.id);
             if known.contains(&row.id) {
                 continue;
             }
             match xml::parse(&row.xml) {
-                Ok(element) => self.outbox.waiting.push_back(Waiting { row: row.id, element, answer: None }),
+                Ok(element) => self.outbox.insert(Waiting { row: row.id, element, answer: None }),
                 Err(error) => {
                     tracing::error!(bot, row = row.id, %error, "an unsent message is not readable and is dropped");
                     self.outbox.acknowledged.push(row.id);
@@ -145,6 +153,10 @@ impl Account {
     }
 
     fn queue_message(&mut self, row: i64, action: &Action) {
+        if row > 0 && row <= self.outbox.highest {
+            // It was read from the store between its commit and the word of it.
+            return;
+        }
         if row > 0 && (self.outbox.more || self.outbox.len() >= IN_MEMORY) {
             self.outbox.more = true;
             return;
@@ -153,6 +165,7 @@ impl Account {
             Ok(element) => {
                 self.outbox.highest = self.outbox.highest.max(row);
                 self.outbox.waiting.push_back(Waiting { row, element, answer: None });
+                self.show_queue();
             }
             Err(refused) => tracing::error!(bot = %self.spec.name, %refused, "a message cannot be sent"),
         }
@@ -313,9 +326,8 @@ impl Account {
         let index = self.outbox.old.iter().position(|sent| sent.ticket == ticket);
         match index.and_then(|index| self.outbox.old.remove(index)) {
             Some(InFlight { row, answer, .. }) => {
-                let place = self.outbox.waiting.iter().take_while(|w| w.row > 0 && w.row < row).count();
                 let element = self.session.late(now, element);
-                self.outbox.waiting.insert(place, Waiting { row, element, answer });
+                self.outbox.insert(Waiting { row, element, answer });
             }
             None => self.session.on_lost(now, element),
         }

@@ -3,3 +3,9 @@
 #[cfg(feature = "demo")]
 pub mod client;
 pub mod pair;
+#[cfg(feature = "demo")]
+pub mod person;
+#[cfg(feature = "demo")]
+pub mod process;
+#[cfg(feature = "demo")]
+pub mod world;
