@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::ids::IdSource;
 use crate::jid::{FullJid, Jid};
 use crate::moment::Moment;
+use crate::ns;
 use crate::stanza::StanzaError;
 use crate::stream::management::Management;
 use crate::stream::sasl::server::AccountKeys;
@@ -19,6 +20,7 @@ use crate::xml::Element;
 
 use super::credentials::Credentials;
 use super::domain::{Domain, Output, SessionId};
+use super::guest::Guest;
 use super::link::{CROWDED, Link, Order};
 use super::running::{Counts, SessionReport};
 use super::vocabulary::weight;
@@ -47,6 +49,8 @@ pub(super) struct Hub {
     stall: Duration,
     /// A link that got more than it reads, since the last question.
     crowded: Option<Rc<Link>>,
+    /// What guests have said and the domain has not heard yet.
+    said: VecDeque<(SessionId, Element)>,
     stopping: bool,
 }
 
@@ -56,6 +60,7 @@ struct Slot {
 }
 
 enum Carrier {
+    Guest(Box<dyn Guest>),
     Link(Rc<Link>),
     Waiting(Waiting),
 }
@@ -93,6 +98,7 @@ impl Hub {
             backlog: usize::MAX,
             stall: Duration::MAX,
             crowded: None,
+            said: VecDeque::new(),
             stopping: false,
         }
     }
@@ -170,6 +176,8 @@ impl Hub {
         let carrier = std::mem::replace(&mut slot.carrier, Carrier::Link(Rc::clone(link)));
         let (management, stanzas) = match carrier {
             Carrier::Waiting(waiting) => (Some(waiting.management), waiting.stanzas),
+            // Has no stream, so no id that resumes it.
+            Carrier::Guest(_) => (None, VecDeque::new()),
             Carrier::Link(old) => {
                 let management = old.stream.borrow_mut().abandon();
                 old.session.set(None);
@@ -227,7 +235,7 @@ impl Hub {
     pub fn expire(&mut self, now: Moment, session: SessionId, generation: u64) {
         let due = match self.slots.get(&session).map(|slot| &slot.carrier) {
             Some(Carrier::Waiting(waiting)) => waiting.generation == generation,
-            Some(Carrier::Link(_)) | None => false,
+            Some(Carrier::Guest(_) | Carrier::Link(_)) | None => false,
         };
         if due {
             self.end_waiting(now, session);
@@ -242,7 +250,7 @@ impl Hub {
             .iter()
             .filter_map(|session| match &self.slots.get(session)?.carrier {
                 Carrier::Link(link) => Some(link),
-                Carrier::Waiting(_) => None,
+                Carrier::Guest(_) | Carrier::Waiting(_) => None,
             })
             .collect();
         links.iter().for_each(|link| link.order(order));
@@ -277,7 +285,7 @@ impl Hub {
             .iter()
             .filter_map(|(session, slot)| {
                 let (jid, available) = self.domain.session(*session)?;
-                let connected = matches!(slot.carrier, Carrier::Link(_));
+                let connected = !matches!(slot.carrier, Carrier::Waiting(_));
                 Some(SessionReport { jid: jid.clone(), connected, available })
             })
             .collect();
@@ -287,17 +295,48 @@ impl Hub {
 
     /// Carries out what the domain decided, until it has nothing more to say.
     fn drain(&mut self, now: Moment) {
-        while let Some(output) = self.domain.poll_output() {
-            match output {
-                Output::Deliver { session, stanza } => self.deliver(now, session, stanza),
-                Output::End { session, condition } => self.end(now, session, condition),
+        loop {
+            while let Some(output) = self.domain.poll_output() {
+                match output {
+                    Output::Deliver { session, stanza } => self.deliver(now, session, stanza),
+                    Output::End { session, condition } => self.end(now, session, condition),
+                }
             }
+            let Some((session, stanza)) = self.said.pop_front() else { return };
+            self.domain.on_stanza(now, session, stanza);
         }
+    }
+
+    /// Gives a guest a session of its own, available from the start.
+    pub fn invite(
+        &mut self,
+        now: Moment,
+        local: &str,
+        guest: Box<dyn Guest>,
+    ) -> Result<(SessionId, FullJid), StanzaError> {
+        let (session, jid) = self.domain.bind(now, local, Some("guest"))?;
+        self.slots.insert(session, Slot { resume_id: None, carrier: Carrier::Guest(guest) });
+        self.domain.on_stanza(now, session, Element::new("presence", ns::CLIENT));
+        self.drain(now);
+        Ok((session, jid))
+    }
+
+    /// Asks a guest what it wants to say; when it wants to be asked again, unless it has gone.
+    pub fn ask_guest(&mut self, now: Moment, session: SessionId) -> Option<Instant> {
+        let Carrier::Guest(guest) = &mut self.slots.get_mut(&session)?.carrier else { return None };
+        let (said, next) = guest.on_timeout(now.at);
+        self.said.extend(said.into_iter().map(|stanza| (session, stanza)));
+        self.drain(now);
+        Some(next)
     }
 
     fn deliver(&mut self, now: Moment, session: SessionId, stanza: Element) {
         let Some(slot) = self.slots.get_mut(&session) else { return };
         match &mut slot.carrier {
+            Carrier::Guest(guest) => {
+                let said = guest.on_stanza(now.at, &stanza);
+                self.said.extend(said.into_iter().map(|stanza| (session, stanza)));
+            }
             Carrier::Link(link) => {
                 let waiting = link.post(stanza);
                 if waiting > self.backlog {
@@ -326,6 +365,7 @@ impl Hub {
                 undelivered(link.stream.borrow().management(), link.take_all())
             }
             Carrier::Waiting(waiting) => undelivered(Some(&waiting.management), waiting.stanzas),
+            Carrier::Guest(_) => Vec::new(),
         };
         self.domain.redeliver(now, lost);
     }

@@ -5,14 +5,15 @@
 //! second time: `connection` drives the receiving role of [`crate::stream`]. What a server decides
 //! about stanzas is in `domain` and `room`, which know no socket and no clock.
 //!
-//! In reading order: the options, certificates, listening, the connection, the hub, the domain and
-//! the rooms.
+//! In reading order: the options, certificates, listening, the connection, the hub, guests, the
+//! domain and the rooms.
 
 mod account;
 mod certificate;
 mod connection;
 mod credentials;
 pub mod domain;
+pub mod guest;
 mod hub;
 mod link;
 mod listen;

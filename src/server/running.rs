@@ -11,20 +11,22 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::warn;
 
 use crate::ids::{IdSource, Seed};
 use crate::jid::{FullJid, Jid, JidError};
 use crate::ns;
 use crate::secret::Password;
+use crate::stanza::StanzaError;
 use crate::stream::{Receiving, Resumable};
 use crate::xml::Element;
 
 use super::certificate;
 use super::connection::serve;
 use super::credentials::Credentials;
-use super::domain::Domain;
+use super::domain::{Domain, SessionId};
+use super::guest::Guest;
 use super::hub::{Hub, SharedHub, present};
 use super::link::Order;
 use super::listen::{Tls, listen};
@@ -98,6 +100,7 @@ pub struct Counts {
 enum Request {
     Counts { answer: Sender<Counts> },
     Cut { jid: Jid, answer: Sender<usize> },
+    Invite { user: String, guest: Box<dyn Guest>, answer: Sender<Result<FullJid, StanzaError>> },
     Kick { jid: Jid, condition: &'static str, answer: Sender<usize> },
     Sessions { answer: Sender<Vec<SessionReport>> },
     SetPassword { user: String, password: Password, answer: Sender<Result<(), JidError>> },
@@ -161,6 +164,13 @@ impl Running {
     /// `policy-violation`. Nothing is left to resume. Returns how many.
     pub fn kick(&self, jid: &Jid, condition: &'static str) -> usize {
         self.ask(|answer| Request::Kick { jid: jid.clone(), condition, answer }).unwrap_or_default()
+    }
+
+    /// Lets a guest in as a session of this account, which must exist. `None` where the account is not
+    /// there, or the server is gone.
+    pub fn invite(&self, user: &str, guest: Box<dyn Guest>) -> Option<FullJid> {
+        let user = user.to_owned();
+        self.ask(|answer| Request::Invite { user, guest, answer })?.ok()
     }
 
     /// Makes an account or changes its password; open sessions stay.
@@ -296,8 +306,8 @@ async fn accept(listener: Listener, direct_tls: bool, tls: Rc<Tls>, hub: SharedH
 }
 
 /// Answers a request; `false` when the server has to stop. Whoever asked may have gone.
-fn answer(hub: &SharedHub, request: Request) -> bool {
-    let mut hub = hub.borrow_mut();
+fn answer(shared: &SharedHub, request: Request) -> bool {
+    let mut hub = shared.borrow_mut();
     match request {
         Request::Counts { answer } => {
             let counts = Counts { stored: hub.domain.stored(), ..hub.counts };
@@ -305,6 +315,13 @@ fn answer(hub: &SharedHub, request: Request) -> bool {
         }
         Request::Cut { jid, answer } => {
             let _ = answer.send(hub.order(&jid, Order::Cut));
+        }
+        Request::Invite { user, guest, answer } => {
+            let invited = hub.invite(present(), &user, guest);
+            if let Ok((session, _)) = &invited {
+                spawn_local(attend(Rc::clone(shared), *session));
+            }
+            let _ = answer.send(invited.map(|(_, jid)| jid));
         }
         Request::Kick { jid, condition, answer } => {
             let _ = answer.send(hub.kick(present(), &jid, condition));
@@ -318,6 +335,15 @@ fn answer(hub: &SharedHub, request: Request) -> bool {
         Request::Stop => return false,
     }
     true
+}
+
+/// Asks a guest what it has to say, as often as it wants, until it has gone.
+async fn attend(hub: SharedHub, session: SessionId) {
+    loop {
+        let next = hub.borrow_mut().ask_guest(present(), session);
+        let Some(next) = next else { return };
+        sleep_until(next.into()).await;
+    }
 }
 
 fn random_seed() -> Result<Seed, ServerError> {
