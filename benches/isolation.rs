@@ -75,7 +75,7 @@ fn measure(hostile: usize, span: Duration) -> Row {
         .collect();
     // First offences are part of what is measured; loading the scripts is not.
     std::thread::sleep(Duration::from_millis(300));
-    drop(answers.try_iter().count());
+    let _ = answers.try_iter().count();
     let refused = drive(&good, &bad, span);
     let row = summed(hostile, &answers, refused, bad.iter().filter(|player| player.handle.is_slow()).count());
     for player in good.into_iter().chain(bad) {
@@ -93,7 +93,9 @@ fn drive(good: &[Player], bad: &[Player], span: Duration) -> usize {
         while f64::from(attacked) < passed * ATTACK_RATE && !bad.is_empty() {
             attacked += 1;
             // A full queue of a hostile bot is its own affair.
-            bad.iter().for_each(|player| drop(player.ask(attacked)));
+            bad.iter().for_each(|player| {
+                let _ = player.ask(attacked);
+            });
         }
         while f64::from(asked) < passed * RATE {
             asked += 1;
@@ -163,7 +165,7 @@ impl Sink for Ear {
             let (_, begun) = asked.swap_remove(at);
             if let Some(answers) = &self.answers {
                 // The bench may be over.
-                drop(answers.lock().expect("nobody panics here").send(begun.elapsed()));
+                let _ = answers.lock().expect("nobody panics here").send(begun.elapsed());
             }
         }
     }
