@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rhapsode::server::{Running, Server, ServerOptions};
+use rhapsode::stream::sasl::Mechanism;
+use rhapsode::stream::sasl::hash::Hash;
 use serde::Serialize;
 
 use crate::load::{People, Plan, Rope, Seen};
