@@ -29,11 +29,8 @@ async fn serve(prepared: Prepared, mut commands: UnboundedReceiver<String>) -> R
     let names: Vec<String> = prepared.settings().bots.iter().map(|bot| bot.name.clone()).collect();
     let (service, applying) = Service::start(prepared, None).map_err(|error| error.to_string())?;
     println!("ready");
-    while let Some(command) = commands.recv().await {
-        match command.as_str() {
-            "go" => break,
-            other => return Err(format!("no command `{other}` before `go`")),
-        }
+    if commands.recv().await.as_deref() != Some("go") {
+        return Err("the first command is `go`".to_owned());
     }
     applying.apply().await;
     while let Some(command) = commands.recv().await {

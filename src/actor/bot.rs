@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use crate::action::Action;
 use crate::actor::deps::Deps;
 use crate::actor::inbox::{Inbox, Wake};
-use crate::actor::message::{Deliver, FromBot, Stop, Swap};
+use crate::actor::message::{Deliver, Stop, Swap};
 use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, ScriptStanding};
 use crate::script::pool::BotHandle;
@@ -26,10 +27,13 @@ pub struct Bot {
     board: Arc<Board>,
     _notice: DownNotice,
     handle: Option<BotHandle>,
-    from_pool: Inbox<Turned>,
-    to_account: Inbox<FromBot>,
+    /// Words of the pool that there is room again.
+    from_pool: Inbox<()>,
+    to_account: Inbox<Turned>,
     /// What the pool's queue did not take; the account reads no further meanwhile.
     overflow: VecDeque<Delivery>,
+    /// The pool's next turn is to wake this actor, because of the overflow.
+    hungry: Arc<AtomicBool>,
 }
 
 impl Bot {
@@ -39,7 +43,7 @@ impl Bot {
         spec: BotSpec,
         board: Arc<Board>,
         notice: DownNotice,
-        to_account: Inbox<FromBot>,
+        to_account: Inbox<Turned>,
     ) -> Self {
         Self {
             deps,
@@ -50,6 +54,7 @@ impl Bot {
             from_pool: Inbox::default(),
             to_account,
             overflow: VecDeque::new(),
+            hungry: Arc::default(),
         }
     }
 
@@ -59,7 +64,10 @@ impl Bot {
         while let Some(delivery) = self.overflow.pop_front() {
             if let Err(QueueFull(delivery)) = handle.deliver(delivery) {
                 self.overflow.push_front(*delivery);
-                return;
+                // A turn may have ended between the refusal and the word that we wait: try once more.
+                if self.hungry.swap(true, Ordering::SeqCst) {
+                    return;
+                }
             }
         }
     }
@@ -71,7 +79,11 @@ impl Actor for Bot {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX);
         self.from_pool.attach(ctx.address().recipient());
-        let sink = Arc::new(PoolSink { turned: self.from_pool.clone() });
+        let sink = Arc::new(PoolSink {
+            to_account: self.to_account.clone(),
+            to_bot: self.from_pool.clone(),
+            hungry: Arc::clone(&self.hungry),
+        });
         let handle = self.deps.pool.add(self.spec.clone(), sink);
         let asked = handle.clone();
         self.board.ask_scripts(move || asked.scripts().into_iter().map(standing).collect());
@@ -91,8 +103,6 @@ impl Handler<Deliver> for Bot {
     fn handle(&mut self, message: Deliver, _: &mut Context<Self>) {
         self.overflow.extend(message.0);
         self.feed();
-        // A word for the account in any case: its deliveries may have been refused by a full mailbox.
-        self.to_account.push(FromBot::Room);
     }
 }
 
@@ -100,9 +110,7 @@ impl Handler<Wake> for Bot {
     type Result = ();
 
     fn handle(&mut self, _: Wake, _: &mut Context<Self>) {
-        for turned in self.from_pool.take() {
-            self.to_account.push(FromBot::Turned(turned));
-        }
+        self.from_pool.take();
         self.feed();
     }
 }
@@ -126,9 +134,12 @@ impl Handler<Stop> for Bot {
     }
 }
 
-/// Takes turns from the pool's and the store's threads.
+/// Takes turns from the pool's and the store's threads, past the bot to the account: most turns say nothing that
+/// concerns the bot, and a second wake-up for each would cost as much as a script.
 struct PoolSink {
-    turned: Inbox<Turned>,
+    to_account: Inbox<Turned>,
+    to_bot: Inbox<()>,
+    hungry: Arc<AtomicBool>,
 }
 
 impl Sink for PoolSink {
@@ -139,7 +150,10 @@ impl Sink for PoolSink {
     }
 
     fn turned(&self, turned: Turned) {
-        self.turned.push(turned);
+        if self.hungry.swap(false, Ordering::SeqCst) {
+            self.to_bot.push(());
+        }
+        self.to_account.push(turned);
     }
 }
 

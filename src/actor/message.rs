@@ -11,7 +11,7 @@ use crate::config::diff::Plan;
 use crate::config::settings::{BotSettings, Settings};
 use crate::jid::Jid;
 use crate::net::link::LinkEvent;
-use crate::script::{Delivery, ScriptUse, Turned};
+use crate::script::{Delivery, ScriptUse};
 
 /// Link → account: something happened. The answer opens the gate for the next chunk.
 pub struct Inbound {
@@ -47,14 +47,6 @@ pub struct Deliver(pub Vec<Delivery>);
 
 impl Message for Deliver {
     type Result = ();
-}
-
-/// Bot → account, by inbox: turns that are committed.
-pub enum FromBot {
-    /// A batch of turns.
-    Turned(Turned),
-    /// The queue has room again.
-    Room,
 }
 
 /// Registry → bot: these scripts from the next turn on.

@@ -21,7 +21,7 @@ use crate::actor::backoff::Backoff;
 use crate::actor::deps::Deps;
 use crate::actor::handled::Handled;
 use crate::actor::inbox::{Inbox, Wake};
-use crate::actor::message::{Configure, Deliver, FromBot, Gate, Inbound, Reconnect, SendNow, Stop};
+use crate::actor::message::{Configure, Deliver, Gate, Inbound, Reconnect, SendNow, Stop};
 use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, State};
 use crate::actor::throttle::Throttle;
@@ -29,7 +29,7 @@ use crate::config::settings::BotSettings;
 use crate::ids::{IdSource, Seed};
 use crate::moment::Moment;
 use crate::net::link::{HIGH_MARK, LinkHandle};
-use crate::script::Delivery;
+use crate::script::{Delivery, Turned};
 use crate::session::Session;
 use crate::stream::management::Management;
 use crate::stream::sasl::keys::ScramKeys;
@@ -58,7 +58,7 @@ pub struct Account {
     conflicts: Conflicts,
 
     bot: Recipient<Deliver>,
-    from_bot: Inbox<FromBot>,
+    from_bot: Inbox<Turned>,
     /// Deliveries of this turn, handed over as one message.
     outgoing: Vec<Delivery>,
     /// Deliveries that are not committed.
@@ -79,6 +79,8 @@ pub struct Account {
     ping_at: Option<Instant>,
     stream_due: Option<Instant>,
     session_due: Option<Instant>,
+    /// When deliveries that the bot's mailbox refused are offered again.
+    offer_at: Option<Instant>,
     /// The stream was given something that is not drained yet.
     unsent: bool,
 }
@@ -98,7 +100,7 @@ pub struct Parts {
     /// Its bot.
     pub bot: Recipient<Deliver>,
     /// Where its bot leaves what it has to say.
-    pub from_bot: Inbox<FromBot>,
+    pub from_bot: Inbox<Turned>,
 }
 
 impl Account {
@@ -135,6 +137,7 @@ impl Account {
             ping_at: None,
             stream_due: None,
             session_due: None,
+            offer_at: None,
             unsent: false,
             deps,
             spec,
@@ -158,9 +161,9 @@ impl Account {
             }
         }
         self.finish_draining(now, ctx);
-        self.hand_over();
+        self.hand_over(now);
         self.open_gate();
-        let own = [self.phase.due(), self.flush_at, self.outbox.due(), self.ping_due()];
+        let own = [self.phase.due(), self.flush_at, self.outbox.due(), self.ping_due(), self.offer_at];
         let dues = [self.stream_due, self.session_due].into_iter().chain(own);
         self.sleep_until(dues.flatten().min(), ctx);
     }
@@ -210,14 +213,16 @@ impl Account {
     }
 
     /// Gives the bot what this turn collected.
-    fn hand_over(&mut self) {
+    fn hand_over(&mut self, now: Moment) {
+        self.offer_at = None;
         if self.outgoing.is_empty() {
             return;
         }
         let batch = Deliver(std::mem::take(&mut self.outgoing));
-        // Full: the gate stays shut, and the bot's next word tries again.
+        // Full: the gate stays shut until the bot has caught up a little.
         if let Err(SendError::Full(Deliver(batch))) = self.bot.try_send(batch) {
             self.outgoing = batch;
+            self.offer_at = Some(now.at + OFFER_AGAIN);
         }
     }
 
@@ -299,11 +304,8 @@ impl Handler<Wake> for Account {
 
     fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
         let now = self.deps.now();
-        for word in self.from_bot.take() {
-            match word {
-                FromBot::Turned(turned) => self.on_turned(now, turned),
-                FromBot::Room => {}
-            }
+        for turned in self.from_bot.take() {
+            self.on_turned(now, turned);
         }
         self.turn(ctx);
     }
@@ -356,6 +358,9 @@ impl Handler<Stop> for Account {
         self.turn(ctx);
     }
 }
+
+/// How long a bot whose mailbox is full is left alone.
+const OFFER_AGAIN: Duration = Duration::from_millis(20);
 
 fn throttle(spec: &BotSettings) -> Throttle {
     Throttle::new(spec.limits.send.rate.map(|rate| rate.per_second()), spec.limits.send.burst)
