@@ -436,13 +436,17 @@ fn run_row(shared: &Arc<Shared>, cell: &Arc<Cell>, host: &mut Host, reader: &mut
         *reader = around.reader.take();
         return;
     };
+    let swapped = !work.swaps.is_empty();
     for scripts in work.swaps {
         bot.swap(scripts, host, &mut around, &mut progress);
     }
     for item in &work.items {
         bot.handle(item, host, &mut around, &mut progress);
     }
-    *locked(&cell.scripts) = bot.states();
+    // Only a replacement or a failure changes how the scripts stand.
+    if swapped || !progress.failures.is_empty() {
+        *locked(&cell.scripts) = bot.states();
+    }
     drop(guard);
     *reader = around.reader.take();
     cell.judge(progress.slowest);
