@@ -195,6 +195,20 @@ struct Shared {
     timer_ids: AtomicI64,
 }
 
+impl Batch {
+    /// Whether it is one statement of SQL, or several of which each is right by itself.
+    fn is_single(&self) -> bool {
+        let Self { bot: _, writes, timers, outbox, sent, roster, sasl, meta, quota: _ } = self;
+        let others = !writes.is_empty()
+            || !timers.is_empty()
+            || roster.is_some()
+            || sasl.is_some()
+            || !meta.is_empty();
+        // Rows that the server has acknowledged may go in any number: what stays goes with the next batch.
+        !others && outbox.len() <= 1 && (outbox.is_empty() || sent.is_empty())
+    }
+}
+
 impl Store {
     /// Opens or creates the store in the folder `dir`, for this process alone.
     ///

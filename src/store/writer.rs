@@ -189,8 +189,15 @@ impl Work {
         self.sql("COMMIT")
     }
 
-    /// One batch in a savepoint of its own, so that a bad one leaves its neighbours alone.
+    /// One batch in a savepoint of its own, so that a bad one leaves its neighbours alone. One statement needs none:
+    /// SQLite takes back what it had done when it fails.
     fn one(&mut self, batch: &Batch) -> Outcome {
+        if batch.is_single() {
+            let place = &self.place;
+            let now = (place.clock)();
+            let applied = apply(&place.connection, &place.path, batch, &place.limits, &mut self.usage, now);
+            return applied.map(|(committed, _)| committed);
+        }
         self.sql("SAVEPOINT batch")?;
         let place = &self.place;
         let now = (place.clock)();
