@@ -206,7 +206,8 @@ async fn live<O: LinkOwner>(
         biased;
         // Nothing can be written yet, so there is nothing to wait for.
         () = queue.hung_up() => return Ok(End::Closed),
-        standing = connect(target, tls, options) => standing?,
+        // In a box of its own, as the upgrade below: an established connection keeps no room for how it came about.
+        standing = Box::pin(connect(target, tls, options)) => standing?,
     };
     let mut wire = Wire::new(io, queue, &target.domain, LOW_MARK);
     let connected = LinkEvent::Connected { direct_tls: secured.is_some(), peer };
@@ -220,14 +221,14 @@ async fn live<O: LinkOwner>(
         }
         match wire.step().await? {
             Step::Received(Some(bytes)) => events.push_back(LinkEvent::Bytes(bytes)),
-            Step::Received(None) => return half_closed(&mut wire, options.hang_up).await,
+            Step::Received(None) => return Box::pin(half_closed(&mut wire, options.hang_up)).await,
             Step::Command(Command::Secure) => {
-                let info = upgrade(&mut wire, target, &config, options.handshake).await?;
+                let info = Box::pin(upgrade(&mut wire, target, &config, options.handshake)).await?;
                 events.push_back(LinkEvent::Secured(info));
             }
             Step::Command(Command::HangUp) => {
                 // Everything is written; a peer that does not close its side in time is no failure.
-                match timeout(options.hang_up / 2, wire.shut_down()).await {
+                match timeout(options.hang_up / 2, Box::pin(wire.shut_down())).await {
                     Ok(()) | Err(_) => return Ok(End::Closed),
                 }
             }
