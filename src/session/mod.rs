@@ -13,8 +13,8 @@ mod roster;
 mod subscription;
 mod window;
 
-use std::collections::VecDeque;
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -352,8 +352,9 @@ impl Session {
 const ASKED_BACK: usize = 1000;
 /// Most archive ids that are remembered.
 const SEEN: usize = 1000;
-/// Most sent messages that are remembered.
-const SENT: usize = 500;
+/// Most sent messages that are remembered: somewhat more than an account has unacknowledged, for the stamps of
+/// late ones, and enough for what a room reflects at once. A busy account pays for all of them.
+const SENT: usize = 100;
 /// Most messages that wait to be sent again.
 const LOST: usize = 10_000;
 /// Most capabilities that are remembered as asked.
