@@ -77,7 +77,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             name: String::new(),
             // A literal that every reading of RFC 7622 accepts.
             jid: BareJid::parse("bot@localhost").expect("a valid address"),
-            admins: Vec::new(),
+            admins: RwLock::default(),
             bots: Arc::new(RwLock::default()),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;

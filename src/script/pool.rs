@@ -4,7 +4,7 @@
 //! one after another, and exactly one version of a script handles each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -83,7 +83,8 @@ pub struct BotHandle {
 pub(super) struct Cell {
     pub identity: Arc<Identity>,
     pub sink: Arc<dyn Sink>,
-    capacity: usize,
+    /// Events that may wait.
+    capacity: AtomicUsize,
     state: Mutex<State>,
     /// Taken by the one thread that runs the bot.
     bot: Mutex<Option<Bot>>,
@@ -170,12 +171,12 @@ impl Pool {
         let identity = Arc::new(Identity {
             name: spec.name,
             jid: spec.jid,
-            admins: spec.admins,
+            admins: RwLock::new(spec.admins),
             bots: self.shared.addresses.clone(),
         });
         let cell = Arc::new(Cell {
             sink,
-            capacity: spec.queue.max(1),
+            capacity: AtomicUsize::new(spec.queue.max(1)),
             state: Mutex::default(),
             bot: Mutex::new(Some(Bot::new(identity.clone()))),
             scripts: Mutex::default(),
@@ -235,6 +236,13 @@ impl BotHandle {
         self.shared.schedule(&self.cell);
     }
 
+    /// Replaces who the admins are, from the next command on, and how many events may wait (at least one). Those
+    /// that wait already stay.
+    pub fn configure(&self, admins: Vec<BareJid>, queue: usize) {
+        *locked_write(&self.cell.identity.admins) = admins;
+        self.cell.capacity.store(queue.max(1), Ordering::Relaxed);
+    }
+
     /// Events that wait.
     pub fn queued(&self) -> usize {
         locked(&self.cell.state).events
@@ -279,7 +287,7 @@ impl Shared {
     pub(super) fn offer(&self, cell: &Arc<Cell>, delivery: Delivery) -> Result<(), QueueFull> {
         {
             let mut state = locked(&cell.state);
-            if state.removed || state.events >= cell.capacity {
+            if state.removed || state.events >= cell.capacity.load(Ordering::Relaxed) {
                 return Err(QueueFull(Box::new(delivery)));
             }
             state.events += 1;

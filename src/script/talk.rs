@@ -137,7 +137,7 @@ impl Bot {
         if command.allow.is_empty() {
             return true;
         }
-        let admin = || self.identity.admins.iter().any(|admin| admin.as_str() == message.who);
+        let admin = || self.identity.is_admin(&message.who);
         command.allow.iter().any(|allowed| if allowed == "admin" { admin() } else { *allowed == message.who })
     }
 

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,9 +30,18 @@ use crate::store::{Scope, TimerRow, TimerWrite, Write};
 pub(super) struct Identity {
     pub name: String,
     pub jid: BareJid,
-    pub admins: Vec<BareJid>,
+    /// Who may use what is for admins; [`crate::script::pool::BotHandle::configure`] replaces them.
+    pub admins: RwLock<Vec<BareJid>>,
     /// Addresses of all bots of this process, so that two do not talk to each other for ever.
     pub bots: Arc<RwLock<BTreeSet<BareJid>>>,
+}
+
+impl Identity {
+    /// Whether that is an admin's address.
+    pub(super) fn is_admin(&self, who: &str) -> bool {
+        let admins = self.admins.read().unwrap_or_else(PoisonError::into_inner);
+        admins.iter().any(|admin| admin.as_str() == who)
+    }
 }
 
 /// Everything host functions may see and change.

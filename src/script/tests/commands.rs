@@ -43,6 +43,16 @@ fn only_those_allowed_may_use_or_see_a_command() {
 }
 
 #[test]
+fn new_admins_count_from_the_next_turn() {
+    let rig = Rig::new();
+    let mut bot = rig.bot(SOURCE);
+    assert_eq!(bot.ask("!stop"), ["You may not use !stop."]);
+    bot.handle.configure(vec![super::jid("ann@example.org").to_bare()], 10);
+    assert_eq!(bot.ask("!stop"), ["stopped"]);
+    assert_eq!(bot.give(message("boss@example.org/pc", "!stop")), ["You may not use !stop."]);
+}
+
+#[test]
 fn an_unknown_command_is_answered_one_to_one_and_ignored_in_rooms() {
     let rig = Rig::new();
     let mut bot = rig.bot(SOURCE);
