@@ -47,9 +47,17 @@ impl Core {
         }
         self.pace.asked = true;
         self.pace.unasked = 0;
-        // A slow peer may first have to read all that is unacknowledged.
-        self.timers.set(Timer::Overdue, now + OVERDUE.max(self.keepalive.answer * 3));
+        self.await_answer(now);
         self.say(&management::request());
+    }
+
+    /// Gives an `<r/>` that is open its whole time to be answered.
+    pub fn await_answer(&mut self, now: Instant) {
+        self.timers.clear(Timer::Overdue);
+        if self.pace.asked {
+            // A slow peer may first have to read all that is unacknowledged.
+            self.timers.set(Timer::Overdue, now + OVERDUE.max(self.keepalive.answer * 3));
+        }
     }
 
     /// `<r/>`: answered at once, never waiting for the owner. An answer that says nothing new is

@@ -42,6 +42,8 @@ pub(super) struct Core {
     pub header_sent: bool,
     /// When something last arrived.
     pub heard: Instant,
+    /// The owner has stopped reading by itself: silence is not the peer's.
+    pub paused: bool,
 }
 
 impl Core {
@@ -72,6 +74,7 @@ impl Core {
             trusted: false,
             header_sent: false,
             heard: now,
+            paused: false,
         }
     }
 
@@ -260,6 +263,7 @@ impl Core {
         match self.phase {
             Phase::AwaitClose => self.end_in_order(),
             Phase::AwaitLastAck => self.say_close(now),
+            Phase::AwaitProbe if self.paused => {}
             Phase::AwaitProbe => self.fault(What::ResumptionStuck),
             phase => self.fault(What::TimedOut { awaited: phase.awaited() }),
         }

@@ -35,8 +35,23 @@ impl Core {
         self.timers.set(Timer::Idle, now + self.keepalive.idle);
     }
 
-    /// Nothing came although it was asked for.
+    /// Nothing came although it was asked for. While the owner does not read, that says nothing.
     pub fn on_dead(&mut self) {
-        self.fault(What::Silence);
+        if !self.paused {
+            self.fault(What::Silence);
+        }
+    }
+
+    /// The owner reads again: the peer has as long to be heard as if it had spoken now.
+    pub fn on_reading_again(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.paused) || !self.phase.takes_stanzas() {
+            return;
+        }
+        self.heard = now;
+        self.timers.clear(Timer::Dead);
+        self.await_answer(now);
+        if self.phase == Phase::AwaitProbe {
+            self.await_next(now, Phase::AwaitProbe);
+        }
     }
 }

@@ -400,6 +400,17 @@ impl Stream {
         }
     }
 
+    /// The owner stops giving bytes although there may be some: until [`Stream::on_reading_again`]
+    /// silence does not end the stream. The peer may still be asked for a sign of life.
+    pub fn on_reading_paused(&mut self) {
+        self.core.paused = true;
+    }
+
+    /// The owner reads again after [`Stream::on_reading_paused`]: silence counts from now.
+    pub fn on_reading_again(&mut self, now: Instant) {
+        self.core.on_reading_again(now);
+    }
+
     /// Initiating: the keys that [`StreamEvent::DeriveKeys`] asked for.
     pub fn on_keys(&mut self, now: Instant, keys: ScramKeys) {
         if let (Phase::AwaitKeys, Role::Initiating(Some(initiator))) = (self.core.phase, &mut self.role) {
