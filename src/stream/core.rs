@@ -46,6 +46,15 @@ pub(super) struct Core {
     pub paused: bool,
 }
 
+/// What becomes of white space between STARTTLS and the handshake, where RFC 6120 §5.3.3 allows none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blanks {
+    /// It is thrown away, and never reaches the secured stream.
+    Dropped,
+    /// It ends the stream like any other byte.
+    Refused,
+}
+
 impl Core {
     pub fn new(
         receiving: bool,
@@ -107,11 +116,17 @@ impl Core {
         true
     }
 
-    /// Asks for TLS. What already lies behind the last frame was sent by somebody in between.
-    pub fn secure(&mut self, now: Instant) {
+    /// Asks for TLS. What already lies behind the last frame was sent by somebody in between; only white
+    /// space is dropped where `blanks` says so.
+    pub fn secure(&mut self, now: Instant, blanks: Blanks) {
         self.outputs.push(Output::Secure);
         self.await_next(now, Phase::AwaitSecured);
-        if self.framer.buffered() > 0 {
+        let behind = self.framer.behind();
+        let tolerable = match blanks {
+            Blanks::Dropped => behind.iter().all(u8::is_ascii_whitespace),
+            Blanks::Refused => behind.is_empty(),
+        };
+        if !tolerable {
             self.fault(What::TlsInjected);
         }
         self.forget_stream(Framer::new(Limits::BEFORE_LOGIN));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::jid::FullJid;
 use crate::ns;
-use crate::stream::core::{Core, is_stanza};
+use crate::stream::core::{Blanks, Core, is_stanza};
 use crate::stream::fault::{SaslCondition, StreamError, What};
 use crate::stream::features::{self, Standing, Step};
 use crate::stream::management::{self, BadHandled, Granted, Management};
@@ -98,7 +98,7 @@ impl Initiator {
                 self.taken.clear();
                 self.take_step(core, now);
             }
-            Phase::AwaitProceed if element.is("proceed", ns::TLS) => core.secure(now),
+            Phase::AwaitProceed if element.is("proceed", ns::TLS) => core.secure(now, Blanks::Refused),
             Phase::AwaitProceed if element.is("failure", ns::TLS) => core.fault(What::TlsRefused),
             Phase::AwaitChallenge if element.ns() == ns::SASL => self.on_sasl(core, now, &element),
             Phase::AwaitResumed if element.is("resumed", ns::SM) => self.on_resumed(core, now, &element),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::jid::{FullJid, Jid};
 use crate::ns;
 use crate::stanza::StanzaError;
-use crate::stream::core::Core;
+use crate::stream::core::{Blanks, Core};
 use crate::stream::fault::{SaslCondition, StreamError, What};
 use crate::stream::features::{self, Standing, Step};
 use crate::stream::management::{self, BadHandled, Granted, Management};
@@ -163,7 +163,8 @@ impl Receiver {
         let allows = |step| features::allows(self.standing, step);
         if element.is("starttls", ns::TLS) && allows(Step::Secure) {
             core.say(&starttls::proceed());
-            core.secure(now);
+            // COMPAT: go-xmpp up to 0.2.x (go-sendxmpp) ends `<starttls/>` with a line feed. May go when they don't.
+            core.secure(now, Blanks::Dropped);
         } else if element.is("auth", ns::SASL) && allows(Step::Authenticate) {
             self.on_auth(core, now, &element);
         } else if element.is("auth", ns::SASL) && self.standing == Standing::Open {

@@ -68,6 +68,8 @@ enum Phase {
     /// Nothing has arrived; an XML declaration may.
     AwaitDeclaration,
     AwaitHeader,
+    /// The same after a restart: white space that ends the stream before may still come (RFC 6120 §4.6.1).
+    AwaitRestart,
     /// Inside the stream element of this name.
     Open(Box<str>),
     /// The header was an empty-element tag: its end is still to be told.
@@ -112,7 +114,7 @@ impl Framer {
     /// the new stream. After TLS take a new framer instead.
     #[must_use]
     pub fn restart(&self, limits: Limits) -> Self {
-        let mut next = Self::new(limits);
+        let mut next = Self { phase: Phase::AwaitRestart, ..Self::new(limits) };
         next.push(&self.buffer[self.taken..]);
         next
     }
@@ -175,7 +177,12 @@ impl Framer {
 
     /// Bytes that arrived and were not given out as a frame.
     pub fn buffered(&self) -> usize {
-        self.buffer.len() - self.taken
+        self.behind().len()
+    }
+
+    /// What arrived behind the last frame that was given out.
+    pub fn behind(&self) -> &[u8] {
+        &self.buffer[self.taken..]
     }
 
     /// Whether the end of the transport would now cut something in two.
@@ -251,7 +258,7 @@ impl Framer {
                 Ok(Step::Again)
             }
             // The first byte of UTF-16 or UTF-32 in either order.
-            (Some(0 | 0xFE | 0xFF), Phase::AwaitDeclaration) => {
+            (Some(0 | 0xFE | 0xFF), Phase::AwaitDeclaration | Phase::AwaitRestart) => {
                 Err(XmlError::Encoding { at: self.offset(self.taken) })
             }
             (Some(_), _) => Err(self.expected(self.taken, "an element")),
@@ -260,7 +267,7 @@ impl Framer {
 
     fn markup(&mut self) -> Result<Step, XmlError> {
         let Some(&byte) = self.window().first() else { return self.starve() };
-        let first = matches!(self.phase, Phase::AwaitDeclaration);
+        let first = matches!(self.phase, Phase::AwaitDeclaration | Phase::AwaitRestart);
         let in_stream = matches!(self.phase, Phase::Open(_));
         self.state = match byte {
             b'/' if in_stream => State::EndTag,

@@ -218,6 +218,26 @@ const DOCUMENTS: &[&str] = &[
     "<s xmlns='u'><a><b><c/></b><b/></a ><a></a></s  >",
 ];
 
+#[test]
+fn white_space_of_the_stream_before_may_precede_the_declaration_of_a_restart() {
+    let restarted = |rest: &str| {
+        let mut framer = opened(Limits::BEFORE_LOGIN);
+        framer.push(b"<success/>\n");
+        assert_eq!(framer.next_frame(), Ok(Some(Frame::Element("<success/>"))));
+        let mut framer = framer.restart(Limits::DEFAULT);
+        framer.push(rest.as_bytes());
+        assert_eq!(framer.next_frame(), Ok(Some(Frame::Whitespace)));
+        framer.next_frame().map(|frame| matches!(frame, Some(Frame::StreamOpen(_))))
+    };
+    assert_eq!(restarted(&format!("<?xml version='1.0'?>{HEADER}")), Ok(true));
+    assert_eq!(restarted(HEADER), Ok(true));
+    assert!(restarted("<?pi?><a>").is_err());
+    assert!(
+        first_error(&format!(" <?xml version='1.0'?>{HEADER}"), Limits::DEFAULT).is_some(),
+        "a first stream"
+    );
+}
+
 fn refused() -> Vec<(String, &'static str)> {
     let inside = |text: &str, condition| (format!("{HEADER}{text}"), condition);
     vec![
