@@ -205,13 +205,7 @@ fn certificate_sentence(domain: &str, reason: &CertificateError) -> String {
         CertificateError::NotValidForName => {
             format!("the server's certificate is not for `{domain}`")
         }
-        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            format!("the server's certificate names no host, so it is not for `{domain}` (its common name does not count)")
-        }
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            let names: Vec<&str> = presented.iter().take(8).map(|name| host_name(name)).collect();
-            format!("the server's certificate is for `{}`, not for `{domain}`", names.join("`, `"))
-        }
+        CertificateError::NotValidForNameContext { presented, .. } => wrong_name(domain, presented),
         CertificateError::NotValidYet => "the server's certificate is not valid yet".to_owned(),
         CertificateError::NotValidYetContext { not_before, .. } => {
             format!("the server's certificate is valid from {} only: is this machine's clock right?", day(*not_before))
@@ -227,9 +221,15 @@ fn certificate_sentence(domain: &str, reason: &CertificateError) -> String {
     }
 }
 
-/// The library writes `DnsName("example.org")`.
-fn host_name(presented: &str) -> &str {
-    presented.split('"').nth(1).unwrap_or(presented)
+/// The library writes `DnsName("example.org")`, and other kinds of names in other ways: those do not count.
+fn wrong_name(domain: &str, presented: &[String]) -> String {
+    let hosts: Vec<&str> = presented.iter().filter_map(|name| name.split('"').nth(1)).take(8).collect();
+    if hosts.is_empty() {
+        return format!(
+            "the server's certificate names no host, so it is not for `{domain}` (its common name does not count)"
+        );
+    }
+    format!("the server's certificate is for `{}`, not for `{domain}`", hosts.join("`, `"))
 }
 
 fn day(at: UnixTime) -> String {

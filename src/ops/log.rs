@@ -51,9 +51,10 @@ fn filter(level: &str, louder: i8) -> EnvFilter {
         Some(at) => STEPS[(at as i8).saturating_add(louder).clamp(0, 5) as usize],
         None => level,
     };
-    // Neighbours' libraries speak only when something is wrong.
+    // Other libraries speak only when something is wrong. A refused certificate is told by the account, in words.
+    const NEIGHBOURS: &str = "warn,rustls_platform_verifier=off";
     let directives =
-        if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,rhapsode={level}") };
+        if level.contains(['=', ',']) { level.to_owned() } else { format!("{NEIGHBOURS},rhapsode={level}") };
     EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 

@@ -66,6 +66,7 @@ impl Session {
         self.login = Login { step: Step::AwaitRoster, discovering: 2, announced: BTreeSet::new() };
         let versioning = features.has_child("ver", ns::ROSTER_VERSIONING);
         let query = self.roster.query(versioning);
+        debug!(account = %self.own.bare, ver = query.attr("ver").unwrap_or_default(), "asking for the roster");
         self.ask(now, "get", None, query, PATIENCE, Purpose::RosterGet);
         // PEP, archive and ids are announced by the account on one server, by the domain on the other.
         for jid in [self.own.bare.clone(), self.own.domain.clone()] {
@@ -97,6 +98,8 @@ impl Session {
     pub(super) fn on_roster(&mut self, now: Moment, outcome: Result<Option<Element>, RequestFailed>) {
         match outcome {
             Ok(payload) => {
+                // XEP-0237, RFC 6121 §2.6.3: an empty result says that the stored roster is still right.
+                debug!(account = %self.own.bare, unchanged = payload.is_none(), "roster");
                 self.roster.on_result(payload.as_ref());
                 self.roster_changed |= payload.is_some();
                 self.event(Event::Roster(RosterChange::Loaded { items: self.roster.items() }));

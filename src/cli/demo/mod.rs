@@ -5,7 +5,7 @@
 mod chat;
 mod folder;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -141,9 +141,19 @@ async fn ann(folder: &Folder, server: &Running) -> Result<Person, Failure> {
 fn greet(folder: &Folder, server: &Running, settings: &Settings) {
     let names: Vec<&str> = settings.bots.iter().map(|bot| bot.name.as_str()).take(8).collect();
     let more = if settings.bots.len() > names.len() { ", …" } else { "" };
-    println!("  server    {}   {DOMAIN} (this machine only, made-up certificate)", server.addr());
-    println!("  bots      {}{more}   ({} in all)", names.join(", "), settings.bots.len());
-    println!("  scripts   {}   edit one and save: it is live at once", shown(&folder.scripts()));
-    println!("  client    user ann@{DOMAIN}   password {PERSON_PASSWORD}   server {}", server.addr());
-    println!("  CA        {}   lets a client verify the certificate", shown(&folder.path().join("ca.pem")));
+    let server = server.addr();
+    let ca = folder.path().join("ca.pem");
+    let text = format!(
+        "  server    {server}   {DOMAIN} (this machine only, made-up certificate)\n  \
+         bots      {}{more}   ({} in all)\n  \
+         scripts   {}   edit one and save: it is live at once\n  \
+         client    user ann@{DOMAIN}   password {PERSON_PASSWORD}   server {server}\n  \
+         CA        {}   lets a client verify the certificate\n",
+        names.join(", "),
+        settings.bots.len(),
+        shown(&folder.scripts()),
+        shown(&ca),
+    );
+    // Whoever started the demo may have closed the pipe by now: it serves all the same.
+    drop(std::io::stdout().write_all(text.as_bytes()));
 }
