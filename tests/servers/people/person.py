@@ -1,9 +1,10 @@
 """A person with slixmpp: logs in over verified TLS, talks to bots, prints what happens as JSON lines.
 
 usage: person.py SERVER_HOST SERVER_PORT CA_FILE JID PASSWORD
-stdin:  one JSON object a line: {"do": "say", "to": JID, "text": TEXT} | {"do": "subscribe", "to": JID} | {"do": "quit"}
+stdin:  one JSON object a line: {"do": "say", "to": JID, "text": TEXT} | {"do": "subscribe", "to": JID}
+        | {"do": "raw", "xml": STANZA} | {"do": "quit"}
 stdout: one JSON object a line: {"online": JID} | {"message": TEXT, "from": JID, "id": ID} | {"presence": TYPE, "from": JID}
-        | {"failed": REASON}
+        | {"asked": ID, "from": JID} (a question of the test namespace, which is left unanswered) | {"failed": REASON}
 """
 
 import asyncio
@@ -12,6 +13,10 @@ import ssl
 import sys
 
 import slixmpp
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
+
+QUESTION = "{jabber:client}iq/{urn:example:question}question"
 
 
 def tell(**what):
@@ -22,10 +27,12 @@ class Person(slixmpp.ClientXMPP):
     def __init__(self, jid, password, ca):
         super().__init__(jid, password)
         self.ssl_context = ssl.create_default_context(cafile=ca)
+        self.enable_direct_tls = False  # the port given is one for STARTTLS
         self.auto_authorize = True
         self.auto_subscribe = False
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("message", self.on_message)
+        self.register_handler(Callback("question", MatchXPath(QUESTION), self.on_question))
         self.add_event_handler("failed_auth", lambda _: tell(failed="auth"))
         self.add_event_handler("connection_failed", lambda reason: tell(failed=str(reason)))
         self.add_event_handler("disconnected", lambda reason: tell(disconnected=str(reason)))
@@ -44,6 +51,9 @@ class Person(slixmpp.ClientXMPP):
         elif message["body"]:
             tell(message=message["body"], **{"from": str(message["from"])}, id=message["id"])
 
+    def on_question(self, iq):
+        tell(asked=iq["id"], **{"from": str(iq["from"])})
+
     def on_presence(self, presence):
         tell(presence=presence["type"], **{"from": str(presence["from"])})
 
@@ -59,6 +69,8 @@ async def orders(person):
             person.send_message(mto=order["to"], mbody=order["text"], mtype="chat")
         elif order["do"] == "subscribe":
             person.send_presence(pto=order["to"], ptype="subscribe")
+        elif order["do"] == "raw":
+            person.send_raw(order["xml"])
         else:
             await person.disconnect()
             return

@@ -1,0 +1,16 @@
+//! The program as its users have it, against Prosody and ejabberd, with slixmpp and go-sendxmpp as people.
+//!
+//! Needs what `tests/all.sh` installs. A server that is missing fails the test: nothing here is ever skipped.
+//! The ports are fixed, so one test runs at a time: `cargo test --test servers -- --test-threads=1`.
+
+mod certificates;
+mod demo;
+mod fleet;
+mod foreign_client;
+mod login;
+mod passwords;
+mod resumption;
+mod sending;
+mod spoofing;
+mod subscription;
+mod support;
