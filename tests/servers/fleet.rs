@@ -1,6 +1,6 @@
 //! Forty accounts on two domains in one process, through everything that happens to a fleet.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -24,11 +24,11 @@ fn forty_accounts_on_two_domains_answer_resume_after_a_cut_and_return_after_a_re
         let proxy = Proxy::start(bed.kind.address());
         let project = fleet(&bed, &proxy);
         let program = project.run();
-        log_in(kind, &program);
+        timed(kind, "log in", || log_in(kind, &program));
         answer(&bed);
-        resume(&program, &proxy);
+        timed(kind, "notice the cut and resume", || resume(&program, &proxy));
         answer_once(&bed, "after the cut");
-        restart(&bed, &program);
+        timed(kind, "return after a restart", || restart(&bed, &program));
         answer_once(&bed, "after the restart");
         assert!(program.stop().success(), "an orderly end is exit code 0");
     }
@@ -125,6 +125,13 @@ fn restart(bed: &Bed, program: &Program<'_>) {
     for account in status["accounts"].as_array().expect("promised") {
         assert_eq!((&account["resumed"], &account["restarts"]), (&false.into(), &0.into()), "{account}");
     }
+}
+
+/// Figures for those who run this with `--nocapture`.
+fn timed(kind: Kind, what: &str, step: impl FnOnce()) {
+    let begun = Instant::now();
+    step();
+    println!("{kind:?}: {} accounts {what}: {:.1} s", 2 * EACH, begun.elapsed().as_secs_f32());
 }
 
 fn answer_once(bed: &Bed, text: &str) {
