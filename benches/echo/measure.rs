@@ -172,7 +172,7 @@ fn load(rope: &Rope, id: u32, plan: Plan, seconds: u64) -> Result<Load, String> 
 }
 
 fn difference(after: Used, before: Used) -> Used {
-    Used { cpu_us: after.cpu_us - before.cpu_us, sleeps: after.sleeps - before.sleeps }
+    Used { cpu_us: after.cpu_us - before.cpu_us, sleeps: after.sleeps.saturating_sub(before.sleeps) }
 }
 
 fn summed(seen: Seen, ours: Used, theirs: Used, wall: f64) -> Load {
