@@ -119,9 +119,11 @@ impl Handler<Swap> for Bot {
     type Result = ();
 
     fn handle(&mut self, message: Swap, _: &mut Context<Self>) {
-        self.spec.scripts = message.0;
-        if let Some(handle) = &self.handle {
-            handle.swap(self.spec.scripts.clone());
+        let Swap { scripts, admins, queue } = message;
+        let Some(handle) = &self.handle else { return };
+        handle.configure(admins, queue);
+        if let Some(scripts) = scripts {
+            handle.swap(scripts);
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::actor::status::Board;
 use crate::config::diff::Plan;
 use crate::config::settings::{BotSettings, Settings};
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::net::link::LinkEvent;
 use crate::script::{Delivery, ScriptUse};
 
@@ -49,8 +49,15 @@ impl Message for Deliver {
     type Result = ();
 }
 
-/// Registry → bot: these scripts from the next turn on.
-pub struct Swap(pub Vec<ScriptUse>);
+/// Registry → bot: the configuration changed; everything holds from the next turn on.
+pub struct Swap {
+    /// The scripts, where they changed.
+    pub scripts: Option<Vec<ScriptUse>>,
+    /// Who may give orders.
+    pub admins: Vec<BareJid>,
+    /// Events that may wait.
+    pub queue: usize,
+}
 
 impl Message for Swap {
     type Result = ();
@@ -131,6 +138,8 @@ impl std::fmt::Display for SendFailed {
 pub struct Down {
     /// The bot's name.
     pub name: String,
+    /// Which of the two actors.
+    pub part: crate::actor::notice::Part,
     /// Which start of it.
     pub generation: u64,
     /// Whether a panic ended it.

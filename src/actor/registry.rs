@@ -19,7 +19,7 @@ use crate::actor::message::{
     Apply, Configure, Down, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll, StopReport,
     Survey, Surveyed, Swap,
 };
-use crate::actor::notice::DownNotice;
+use crate::actor::notice::{DownNotice, Part};
 use crate::actor::status::{Board, State};
 use crate::config::settings::BotSettings;
 use crate::script::ScriptUse;
@@ -57,6 +57,8 @@ struct Entry {
     /// The start that counts; notices of others are old news.
     generation: u64,
     running: Option<Unit>,
+    /// Told to end so that a new start can follow; two starts never share an outbox.
+    ending: Option<Ending>,
     crashes: Crashes,
 }
 
@@ -98,6 +100,15 @@ impl Crashes {
     }
 }
 
+/// Why a unit was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Its bot panicked.
+    Crash,
+    /// It is another account now.
+    Replace,
+}
+
 /// An account and its bot: if one crashes, both start afresh.
 struct Unit {
     account: Addr<Account>,
@@ -127,6 +138,7 @@ impl Registry {
             arbiter: self.next_arbiter,
             generation: 0,
             running: None,
+            ending: None,
             crashes: Crashes::default(),
         };
         self.next_arbiter = (self.next_arbiter + 1) % self.arbiters.len().max(1);
@@ -143,17 +155,17 @@ impl Registry {
         let Some(arbiter) = self.arbiters.get(entry.arbiter) else { return };
         self.generation += 1;
         entry.generation = self.generation;
-        let notice = || DownNotice::new(name, entry.generation, &self.downs);
+        let notice = |part| DownNotice::new(name, part, entry.generation, &self.downs);
         let from_bot = Inbox::default();
         let spec = bot_spec(&entry.spec, entry.scripts.clone());
         let bot =
-            Bot::new(Arc::clone(&self.deps), spec, Arc::clone(&entry.board), notice(), from_bot.clone());
+            Bot::new(Arc::clone(&self.deps), spec, Arc::clone(&entry.board), notice(Part::Bot), from_bot.clone());
         let bot = Bot::start_in_arbiter(arbiter, move |_| bot);
         let parts = Parts {
             deps: Arc::clone(&self.deps),
             spec: Arc::clone(&entry.spec),
             board: Arc::clone(&entry.board),
-            notice: notice(),
+            notice: notice(Part::Account),
             seed: self.deps.seed(),
             bot: bot.clone().recipient(),
             from_bot,
@@ -178,22 +190,35 @@ impl Registry {
         if entry.generation != down.generation {
             return;
         }
-        let Some(unit) = entry.running.take() else { return };
+        let Some(unit) = &entry.running else { return };
         unit.stop();
+        if down.part == Part::Bot {
+            // The account follows; only then may a new one take over its outbox.
+            if down.panicked {
+                entry.ending = entry.ending.or(Some(Ending::Crash));
+            }
+            return;
+        }
+        entry.running = None;
         if self.stopping.is_some() {
             return self.report_if_ended();
         }
+        let ending = entry.ending.take();
+        if ending == Some(Ending::Replace) {
+            return self.start_unit(&down.name);
+        }
+        let panicked = down.panicked || ending == Some(Ending::Crash);
         let wait = entry.crashes.on_crash(now);
         entry.generation = 0;
         Board::add(&entry.board.restarts, 1);
-        let detail = if down.panicked {
+        let detail = if panicked {
             "a fault in this program ended the account"
         } else {
             "the account ended unasked"
         };
         let next = jiff::SignedDuration::try_from(wait).ok().map(|wait| self.deps.now().wall + wait);
         entry.board.set(self.deps.now().wall, State::Retrying, detail, next);
-        tracing::error!(bot = %down.name, retry_s = wait.as_secs(), panicked = down.panicked, "restarting");
+        tracing::error!(bot = %down.name, retry_s = wait.as_secs(), panicked, "restarting");
         let name = down.name;
         ctx.run_later(wait, move |registry, _| {
             if registry.entries.get(&name).is_some_and(|entry| entry.running.is_none()) {
@@ -270,26 +295,24 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(&bot.name) else { return };
         let other_account = entry.spec.jid != bot.jid;
         entry.spec = Arc::new(bot.clone());
-        let swap = scripts.is_some();
-        if let Some(scripts) = scripts {
-            entry.scripts = scripts;
+        if let Some(scripts) = &scripts {
+            entry.scripts.clone_from(scripts);
         }
+        let swap = Swap { scripts, admins: bot.admins.clone(), queue: bot.limits.queue };
         let Some(unit) = &entry.running else { return };
         if other_account {
             // Roster, session and keys belong to the address: nothing of the old one is kept.
-            unit.stop();
-            entry.running = None;
-            return self.start_unit(&bot.name);
+            entry.ending = Some(Ending::Replace);
+            return unit.stop();
         }
         let told = unit.account.try_send(Configure(Arc::clone(&entry.spec))).is_ok()
-            && (!swap || unit.bot.try_send(Swap(entry.scripts.clone())).is_ok())
+            && unit.bot.try_send(swap).is_ok()
             && (!reconnect || unit.account.try_send(Reconnect).is_ok());
         if !told {
             // A mailbox that takes nothing belongs to an actor that hangs or is gone: start it afresh.
             tracing::error!(bot = %bot.name, "did not take its new settings and is restarted");
+            entry.ending = Some(Ending::Replace);
             unit.stop();
-            entry.running = None;
-            self.start_unit(&bot.name);
         }
     }
 }

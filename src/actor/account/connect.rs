@@ -170,8 +170,8 @@ impl Account {
 
     fn target(&self) -> Target {
         let configured = self.spec.server.as_ref().map(|server| (server.host.clone(), server.port));
-        let located =
-            self.management.as_ref().and_then(|management| management.location()).and_then(host_port);
+        let management = self.management.as_ref().filter(|_| !self.conflicts.unreachable);
+        let located = management.and_then(|management| management.location()).and_then(host_port);
         Target {
             domain: self.spec.jid.domain().to_owned(),
             server: self.conflicts.elsewhere.clone().or(located).or(configured),
@@ -242,6 +242,7 @@ impl Account {
             keys: self.keys.clone(),
             direct_tls,
             used_scram: self.used_scram,
+            used_plus: self.used_plus,
             resume: self.management.clone(),
             lang: self.spec.lang.clone(),
             ..Initiating::new(self.spec.jid.clone(), Credentials::Password(self.spec.password.clone()))
@@ -298,7 +299,8 @@ impl Account {
 
     /// How long to wait before the next try; `None` means until the configuration changes.
     fn verdict(&mut self, now: Moment, fault: &Fault, fraction: f64) -> Option<Duration> {
-        if let What::ConnectFailed { .. } = fault.what {
+        if !self.outbox.is_online() {
+            // Whatever was wrong with where the server sent us: the next try takes the usual way.
             self.conflicts.unreachable = true;
             self.conflicts.elsewhere = None;
         }

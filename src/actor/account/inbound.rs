@@ -8,11 +8,12 @@ use crate::actor::account::Account;
 use crate::actor::account::ping::is_own_token;
 use crate::actor::handled::Handled;
 use crate::actor::status::Board;
-use crate::event::Event;
+use crate::event::{Answer, Event, RequestFailed};
 use crate::moment::Moment;
 use crate::script::{Delivery, Turned};
 use crate::session::SessionOutput;
 use crate::store::{Batch, Roster};
+use crate::stream::sasl::Mechanism;
 use crate::stream::sasl::keys::KeyRequest;
 use crate::stream::{Online, StreamEvent};
 
@@ -35,6 +36,7 @@ impl Account {
             StreamEvent::Authenticated { mechanism, keys, .. } => {
                 tracing::debug!(bot = %self.spec.name, mechanism = mechanism.name(), "authenticated");
                 self.used_scram |= mechanism.is_scram();
+                self.used_plus |= matches!(mechanism, Mechanism::Scram { plus: true, .. });
                 if keys.is_some() {
                     self.keys = keys;
                 }
@@ -132,7 +134,7 @@ impl Account {
                     self.queue_delivery(event, origin);
                     parts += 1;
                 }
-                SessionOutput::SaveRoster(roster) => self.save_roster(&roster),
+                SessionOutput::SaveRoster(roster) => self.roster_to_save = Some(roster),
                 SessionOutput::Idle(due) => break due,
             }
         };
@@ -156,6 +158,12 @@ impl Account {
         };
         self.outstanding += usize::from(number.is_some());
         self.outgoing.push(Delivery { event, number, key });
+    }
+
+    /// A request that could not be made is answered all the same: the script waits for it.
+    pub(super) fn answer_unasked(&mut self, token: String) {
+        let answer = Answer { token, outcome: Err(RequestFailed::SessionLost) };
+        self.queue_delivery(Event::Answer(answer), Origin::Account);
     }
 
     /// What names this stanza and no other: ids of answers follow from it.
@@ -198,7 +206,9 @@ impl Account {
         }
     }
 
-    fn save_roster(&self, roster: &crate::session::CachedRoster) {
+    /// Saves the roster if this turn changed it.
+    pub(super) fn save_latest_roster(&mut self) {
+        let Some(roster) = self.roster_to_save.take() else { return };
         let batch = Batch {
             bot: self.spec.name.clone(),
             roster: Some(Roster { ver: Some(roster.ver.clone()), items: roster.to_value() }),

@@ -16,7 +16,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Sp
 use tokio::sync::oneshot;
 
 use crate::actor::account::connect::{Conflicts, Phase};
-use crate::actor::account::outbox::Outbox;
+use crate::actor::account::outbox::{FLUSH_AFTER, Outbox};
 use crate::actor::backoff::Backoff;
 use crate::actor::deps::Deps;
 use crate::actor::handled::Handled;
@@ -30,7 +30,7 @@ use crate::ids::{IdSource, Seed};
 use crate::moment::Moment;
 use crate::net::link::{HIGH_MARK, LinkHandle};
 use crate::script::{Delivery, Turned};
-use crate::session::Session;
+use crate::session::{CachedRoster, Session};
 use crate::stream::management::Management;
 use crate::stream::sasl::keys::ScramKeys;
 use crate::stream::{Output, Stream};
@@ -83,6 +83,11 @@ pub struct Account {
     offer_at: Option<Instant>,
     /// The stream was given something that is not drained yet.
     unsent: bool,
+    /// Somebody waits for the link to take what is queued.
+    awaits_link: bool,
+    /// The roster as it is to be saved at the end of this turn: one save for any number of pushes.
+    roster_to_save: Option<CachedRoster>,
+    used_plus: bool,
 }
 
 /// What a new account is made of.
@@ -139,6 +144,9 @@ impl Account {
             session_due: None,
             offer_at: None,
             unsent: false,
+            awaits_link: false,
+            roster_to_save: None,
+            used_plus: false,
             deps,
             spec,
             board,
@@ -162,7 +170,12 @@ impl Account {
         }
         self.finish_draining(now, ctx);
         self.hand_over(now);
-        self.open_gate();
+        self.open_gate(now);
+        self.wait_for_link(ctx);
+        self.save_latest_roster();
+        if self.flush_at.is_none() && self.outbox.has_acknowledged() {
+            self.flush_at = Some(now.at + FLUSH_AFTER);
+        }
         let own = [self.phase.due(), self.flush_at, self.outbox.due(), self.ping_due(), self.offer_at];
         let dues = [self.stream_due, self.session_due].into_iter().chain(own);
         self.sleep_until(dues.flatten().min(), ctx);
@@ -228,19 +241,37 @@ impl Account {
 
     /// Whether the peer or the bot is too far behind to read on.
     fn must_hold(&self) -> bool {
-        let slow_bot = self.outstanding >= self.spec.limits.queue || !self.outgoing.is_empty();
+        // A login brings nothing for the bot, and must not wait for what an earlier session brought.
+        let online = self.stream.as_ref().is_some_and(|stream| stream.is_online());
+        let slow_bot = online && (self.outstanding >= self.spec.limits.queue || !self.outgoing.is_empty());
         let slow_peer = self.link.as_ref().is_some_and(|link| link.queued() > HIGH_MARK);
         slow_bot || slow_peer
     }
 
-    fn open_gate(&mut self) {
+    fn open_gate(&mut self, now: Moment) {
         if self.gate.is_some()
             && !self.must_hold()
             && let Some(gate) = self.gate.take()
         {
+            if let Some(stream) = &mut self.stream {
+                stream.on_reading_again(now.at);
+            }
             // The link may be gone.
             let _ = gate.send(());
         }
+    }
+
+    /// While the peer takes too little, the next turn comes when it has caught up.
+    fn wait_for_link(&mut self, ctx: &mut Context<Self>) {
+        let Some(link) = self.link.as_ref().filter(|link| link.queued() > HIGH_MARK) else { return };
+        if self.awaits_link {
+            return;
+        }
+        self.awaits_link = true;
+        ctx.spawn(link.drained().into_actor(self).map(|(), account, ctx| {
+            account.awaits_link = false;
+            account.turn(ctx);
+        }));
     }
 
     /// Sets the alarm; an alarm that rings too early only costs a look, so it is moved only forward in time.
@@ -293,6 +324,9 @@ impl Handler<Inbound> for Account {
         if self.must_hold() {
             let (gate, held) = oneshot::channel();
             self.gate = Some(gate);
+            if let Some(stream) = &mut self.stream {
+                stream.on_reading_paused();
+            }
             return Gate::Held(held);
         }
         Gate::Open
@@ -319,6 +353,7 @@ impl Handler<Configure> for Account {
             // Keys follow from the password, and so does what the account has proved.
             self.keys = None;
             self.used_scram = false;
+            self.used_plus = false;
         }
         let paused = self.spec.paused != message.0.paused;
         self.spec = message.0;

@@ -1,6 +1,6 @@
 //! What goes out: committed messages, paced, numbered and followed until the server has them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -24,7 +24,10 @@ const IN_MEMORY: usize = 256;
 /// Acknowledged rows that are deleted together.
 const FLUSH_COUNT: usize = 32;
 /// How long an acknowledged row may stay in the store.
-const FLUSH_AFTER: Duration = Duration::from_millis(500);
+pub(super) const FLUSH_AFTER: Duration = Duration::from_millis(500);
+
+/// Stanzas besides messages that may wait for room in the window.
+const HELD: usize = 256;
 
 /// Messages between their commit and the server's acknowledgement.
 #[derive(Default)]
@@ -39,10 +42,16 @@ pub struct Outbox {
     acknowledged: Vec<i64>,
     /// Highest row seen, so that the store is asked only for later ones.
     highest: i64,
+    /// Rows up to `highest` that are to be read once more: written, and nobody knows whether they arrived.
+    again: BTreeSet<i64>,
+    /// Rows after this were never seen.
+    seen: i64,
     /// Rows beyond those in memory wait in the store.
     more: bool,
     /// Online, and whether the server acknowledges (XEP-0198).
     online: Option<bool>,
+    /// Stanzas besides messages that found the window full.
+    held: VecDeque<Element>,
     /// When the throttle lets the next one pass.
     due: Option<Instant>,
 }
@@ -68,6 +77,7 @@ impl Outbox {
     /// The session is gone. `true` when there was one.
     pub fn offline(&mut self) -> bool {
         self.due = None;
+        self.held.clear();
         self.online.take().is_some()
     }
 
@@ -79,10 +89,18 @@ impl Outbox {
             self.old = old;
             return;
         }
-        if !old.is_empty() {
-            self.highest = 0;
+        self.again.extend(old.iter().map(|sent| sent.row).filter(|row| *row > 0));
+        if let Some(first) = self.again.first() {
+            self.seen = self.seen.max(self.highest);
+            self.highest = first - 1;
             self.more = true;
         }
+        // Their askers' channels close: nobody can say whether these messages arrived.
+    }
+
+    /// Whether rows wait to be deleted from the store.
+    pub fn has_acknowledged(&self) -> bool {
+        !self.acknowledged.is_empty()
     }
 
     /// Whether there is a session.
@@ -98,6 +116,12 @@ impl Outbox {
     /// When it wants to be looked at.
     pub fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// A message whose asker has given up is not sent behind its back.
+    fn forget_abandoned(&mut self) {
+        let wanted = |answer: &oneshot::Sender<_>| !answer.is_closed();
+        self.waiting.retain(|waiting| waiting.row > 0 || waiting.answer.as_ref().is_none_or(wanted));
     }
 
     fn len(&self) -> usize {
@@ -128,7 +152,8 @@ impl Account {
         known.extend(self.outbox.waiting.iter().map(|waiting| waiting.row));
         for row in rows {
             self.outbox.highest = self.outbox.highest.max(row.id);
-            if known.contains(&row.id) {
+            let old_news = row.id <= self.outbox.seen && !self.outbox.again.remove(&row.id);
+            if old_news || known.contains(&row.id) {
                 continue;
             }
             match xml::parse(&row.xml) {
@@ -147,13 +172,20 @@ impl Account {
         if let Action::Message(_) = &action {
             return self.queue_message(row, &action);
         }
+        let token = match &action {
+            Action::Request { token, .. } => Some(token.clone()),
+            _ => None,
+        };
         if let Err(refused) = self.session.perform(now, action) {
             tracing::warn!(bot = %self.spec.name, %refused, "an action of a script was not carried out");
+            if let Some(token) = token {
+                self.answer_unasked(token);
+            }
         }
     }
 
     fn queue_message(&mut self, row: i64, action: &Action) {
-        if row > 0 && row <= self.outbox.highest {
+        if row > 0 && row <= self.outbox.highest.max(self.outbox.seen) {
             // It was read from the store between its commit and the word of it.
             return;
         }
@@ -174,6 +206,12 @@ impl Account {
     /// A message from outside the scripts, whose sender waits for the acknowledgement.
     pub(super) fn send_now(&mut self, message: SendNow) {
         let SendNow { to, text, answer } = message;
+        self.outbox.forget_abandoned();
+        if self.outbox.waiting.len() >= IN_MEMORY {
+            // The asker may have gone away.
+            drop(answer.send(Err(SendFailed::Refused { detail: "too many messages are waiting".to_owned() })));
+            return;
+        }
         let standing = self.board.standing();
         if matches!(
             standing.state,
@@ -216,6 +254,7 @@ impl Account {
         self.outbox.due = None;
         self.settle_old();
         let Some(sm) = self.outbox.online else { return };
+        self.send_held(now);
         while !self.outbox.waiting.is_empty() || self.refill() {
             let slow = self.link.as_ref().is_none_or(|link| link.queued() > HIGH_MARK);
             if slow || self.outbox.in_flight.len() >= IN_FLIGHT {
@@ -238,6 +277,17 @@ impl Account {
         }
     }
 
+    /// Answers and the like that found the window full go before further messages.
+    fn send_held(&mut self, now: Moment) {
+        while let (Some(element), Some(stream)) = (self.outbox.held.pop_front(), &mut self.stream) {
+            match stream.send(now.at, element.clone()) {
+                Err(NotReady::Full) => return self.outbox.held.push_front(element),
+                Ok(_) => self.unsent = true,
+                Err(not_ready) => tracing::warn!(bot = %self.spec.name, %not_ready, "a stanza was not sent"),
+            }
+        }
+    }
+
     fn refill(&mut self) -> bool {
         if self.outbox.more {
             self.load_outbox();
@@ -247,6 +297,7 @@ impl Account {
 
     /// Writes the first waiting message; `false` when the stream takes no more.
     fn write_next(&mut self, now: Moment, sm: bool) -> bool {
+        self.outbox.forget_abandoned();
         let (Some(stream), Some(waiting)) = (&mut self.stream, self.outbox.waiting.pop_front()) else {
             return false;
         };
@@ -287,8 +338,11 @@ impl Account {
     pub(super) fn send_element(&mut self, now: Moment, element: Element) {
         let Some(stream) = &mut self.stream else { return };
         self.unsent = true;
-        if let Err(not_ready) = stream.send(now.at, element) {
-            tracing::debug!(bot = %self.spec.name, %not_ready, "a stanza was not sent");
+        match stream.send(now.at, element.clone()) {
+            Ok(_ticket) => {}
+            // An answer that is owed waits for the next acknowledgement; strangers cannot make this grow.
+            Err(NotReady::Full) if self.outbox.held.len() < HELD => self.outbox.held.push_back(element),
+            Err(not_ready) => tracing::warn!(bot = %self.spec.name, %not_ready, "a stanza was not sent"),
         }
     }
 

@@ -76,6 +76,7 @@ impl Account {
         } else if answer.outcome == Err(RequestFailed::Timeout) {
             self.connection += 1;
             let detail = "no answer to a ping".to_owned();
+            self.unsent = true;
             self.on_link_event(now, LinkEvent::Failed { what: What::Reset, detail, certificate: false });
         }
     }
