@@ -30,6 +30,11 @@ impl DownNotice {
 impl Drop for DownNotice {
     fn drop(&mut self) {
         let panicked = std::thread::panicking();
-        self.downs.push(Down { name: self.name.clone(), part: self.part, generation: self.generation, panicked });
+        self.downs.push(Down {
+            name: self.name.clone(),
+            part: self.part,
+            generation: self.generation,
+            panicked,
+        });
     }
 }

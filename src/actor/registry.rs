@@ -158,8 +158,13 @@ impl Registry {
         let notice = |part| DownNotice::new(name, part, entry.generation, &self.downs);
         let from_bot = Inbox::default();
         let spec = bot_spec(&entry.spec, entry.scripts.clone());
-        let bot =
-            Bot::new(Arc::clone(&self.deps), spec, Arc::clone(&entry.board), notice(Part::Bot), from_bot.clone());
+        let bot = Bot::new(
+            Arc::clone(&self.deps),
+            spec,
+            Arc::clone(&entry.board),
+            notice(Part::Bot),
+            from_bot.clone(),
+        );
         let bot = Bot::start_in_arbiter(arbiter, move |_| bot);
         let parts = Parts {
             deps: Arc::clone(&self.deps),
@@ -211,11 +216,8 @@ impl Registry {
         let wait = entry.crashes.on_crash(now);
         entry.generation = 0;
         Board::add(&entry.board.restarts, 1);
-        let detail = if panicked {
-            "a fault in this program ended the account"
-        } else {
-            "the account ended unasked"
-        };
+        let detail =
+            if panicked { "a fault in this program ended the account" } else { "the account ended unasked" };
         let next = jiff::SignedDuration::try_from(wait).ok().map(|wait| self.deps.now().wall + wait);
         entry.board.set(self.deps.now().wall, State::Retrying, detail, next);
         tracing::error!(bot = %down.name, retry_s = wait.as_secs(), panicked, "restarting");

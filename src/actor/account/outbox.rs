@@ -209,7 +209,9 @@ impl Account {
         self.outbox.forget_abandoned();
         if self.outbox.waiting.len() >= IN_MEMORY {
             // The asker may have gone away.
-            drop(answer.send(Err(SendFailed::Refused { detail: "too many messages are waiting".to_owned() })));
+            drop(
+                answer.send(Err(SendFailed::Refused { detail: "too many messages are waiting".to_owned() })),
+            );
             return;
         }
         let standing = self.board.standing();

@@ -64,7 +64,12 @@ fn notices_of_an_earlier_start_are_ignored() {
         let mut bed = Bed::new().await;
         let [ann, _bob] = bed.both().await;
         for name in ["ann", "nobody"] {
-            let late = Down { name: name.to_owned(), generation: 0, panicked: true };
+            let late = Down {
+                name: name.to_owned(),
+                part: crate::actor::notice::Part::Account,
+                generation: 0,
+                panicked: true,
+            };
             bed.registry.send(Late(late)).await.expect("the registry lives");
         }
         assert_eq!(Board::read(&bed.board("ann").await.restarts), 0);
