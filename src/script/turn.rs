@@ -165,7 +165,11 @@ pub(super) fn forget_closures() {
     // There is a turn: this is called between entering and leaving it.
     drop(with(|turn| {
         turn.effects.after.clear();
-        turn.effects.requests.clear();
+        for (token, function) in turn.effects.requests.drain(..) {
+            // The closure is the script's, the token was never counted.
+            drop(function);
+            memory::uncounted(|| drop(token));
+        }
         Ok(())
     }));
 }
@@ -250,8 +254,10 @@ impl Turn {
         self.count_write()?;
         self.weigh(weight + key.len() + 64)?;
         let script = self.script.clone();
+        // What is replaced was not counted either, so it must go before counting resumes.
         memory::uncounted(|| {
-            self.own.values.insert((script, key.to_owned()), Entry { value: value.clone(), expires })
+            let entry = Entry { value: value.clone(), expires };
+            drop(self.own.values.insert((script, key.to_owned()), entry));
         });
         Ok(())
     }
@@ -301,7 +307,7 @@ impl Turn {
             due,
             data: data.clone(),
         });
-        memory::uncounted(|| self.own.timers.insert(id, Some(row)));
+        memory::uncounted(|| drop(self.own.timers.insert(id, Some(row))));
         Ok(id)
     }
 
@@ -311,7 +317,7 @@ impl Turn {
             return Ok(false);
         }
         self.count_write()?;
-        memory::uncounted(|| self.own.timers.insert(id, None));
+        memory::uncounted(|| drop(self.own.timers.insert(id, None)));
         Ok(true)
     }
 

@@ -141,6 +141,29 @@ fn what_a_script_keeps_is_bounded_and_given_back() {
 }
 
 #[test]
+fn overwriting_a_stored_value_buys_no_memory() {
+    let rig = Rig::new();
+    let source = r#"let kept = []; on("message", |m| {
+        let s = ""; s.pad(5000, 'x');
+        for i in 0..60 { store::set("k", s); }
+        let id = timer::at("1h", "t", s); timer::cancel(id);
+        let t = ""; t.pad(50000, 'y'); kept.push(t + kept.len());
+        m.reply(kept.len());
+    });"#;
+    // The limit on strings would stop it at 20 turns.
+    let limits = Limits { memory: 512 * 1024, string: 1024 * 1024, ..super::patient() };
+    let mut bot = rig.add("hoarder", vec![ScriptUse { limits, ..script("main", source) }]);
+    for n in 0..40 {
+        let turned = bot.try_event(message("ann@example.org", "x"));
+        if let Some(failure) = turned.failures.first() {
+            assert_eq!(failure.kind, Kind::Memory, "after {n} turns: {failure}");
+            return;
+        }
+    }
+    panic!("it kept everything");
+}
+
+#[test]
 fn ten_thousand_plain_turns_retain_nothing() {
     let rig = Rig::new();
     let limits = Limits { memory: 64 * 1024, ..super::patient() };
