@@ -170,7 +170,7 @@ fn number(item: &Item) -> Option<u64> {
 }
 
 /// The durable timer that an item is.
-fn timer(item: &Item) -> Option<i64> {
+pub(super) fn timer(item: &Item) -> Option<i64> {
     match item {
         Item::Event(delivery) => match &delivery.event {
             Event::Timer(timer) => Some(timer.id),

@@ -4,6 +4,7 @@
 //! one after another, and exactly one version of a script handles each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
@@ -260,12 +261,12 @@ impl BotHandle {
 
     /// Ends the bot after the turn it is in; events that wait are dropped unhandled.
     pub fn remove(self) {
-        {
+        let dropped = {
             let mut state = locked(&self.cell.state);
             state.removed = true;
-            state.items.clear();
             state.events = 0;
-        }
+            std::mem::take(&mut state.items)
+        };
         locked_write(&self.shared.addresses).remove(&self.cell.identity.jid);
         let mut bots = locked(&self.shared.bots);
         let name = &self.cell.identity.name;
@@ -273,6 +274,8 @@ impl BotHandle {
             bots.remove(name);
         }
         drop(bots);
+        // A bot of the same name gets the timers that this one did not.
+        self.shared.ticker.lost(dropped.iter().filter_map(batch::timer));
         self.shared.schedule(&self.cell);
     }
 }
@@ -419,7 +422,15 @@ fn work(shared: &Arc<Shared>, slow: bool, reader: Box<dyn Read>) {
     let mut reader = Some(reader);
     let lane = if slow { &shared.slow } else { &shared.fast };
     while let Some(cell) = lane.next(&shared.stopping) {
-        run_row(shared, &cell, &mut host, &mut reader);
+        let row = || run_row(shared, &cell, &mut host, &mut reader);
+        if catch_unwind(AssertUnwindSafe(row)).is_ok() {
+            continue;
+        }
+        // A fault of the program outside of a turn. The row is lost, the thread and the bot are not.
+        tracing::error!(bot = %cell.identity.name, "the program panicked around a turn; please report it");
+        drop(crate::script::turn::leave());
+        host = Host::new();
+        shared.release(&cell);
     }
 }
 
@@ -427,6 +438,7 @@ fn work(shared: &Arc<Shared>, slow: bool, reader: Box<dyn Read>) {
 fn run_row(shared: &Arc<Shared>, cell: &Arc<Cell>, host: &mut Host, reader: &mut Option<Box<dyn Read>>) {
     let work = cell.take_work();
     if work.removed {
+        shared.ticker.lost(work.items.iter().filter_map(batch::timer));
         cell.dispose();
         return;
     }
@@ -441,6 +453,7 @@ fn run_row(shared: &Arc<Shared>, cell: &Arc<Cell>, host: &mut Host, reader: &mut
     let mut progress = Progress::default();
     let mut guard = locked(&cell.bot);
     let Some(bot) = guard.as_mut() else {
+        shared.ticker.lost(work.items.iter().filter_map(batch::timer));
         *reader = around.reader.take();
         return;
     };

@@ -36,6 +36,8 @@ struct State {
     flying: BTreeSet<i64>,
     /// Due timers whose bot is not here.
     orphans: BTreeSet<i64>,
+    /// Due timers whose bot had no room when they were last tried. They stay stored, in front of later ones.
+    refused: BTreeSet<i64>,
     count: u64,
     stopped: bool,
 }
@@ -61,6 +63,7 @@ impl Ticker {
             next_due,
             flying: BTreeSet::new(),
             orphans: BTreeSet::new(),
+            refused: BTreeSet::new(),
             count: 0,
             stopped: false,
         };
@@ -131,6 +134,17 @@ impl Ticker {
         }
     }
 
+    /// Stored timers did not reach the bot they were on their way to: they are looked for anew.
+    pub(super) fn lost(&self, ids: impl Iterator<Item = i64>) {
+        let any = {
+            let mut state = locked(&self.state);
+            ids.fold(false, |any, id| state.flying.remove(&id) || any)
+        };
+        if any {
+            self.look_again();
+        }
+    }
+
     fn push(&self, cell: &Arc<Cell>, at: Instant, what: What) {
         let mut state = locked(&self.state);
         state.count += 1;
@@ -172,8 +186,8 @@ impl Ticker {
                 return;
             }
             state.next_due = None;
-            // Those that are on their way, and those without a bot, stand first: they are still stored.
-            ROWS + state.flying.len() + state.orphans.len()
+            // Those that are on their way, without a bot or without room stand first: they are still stored.
+            ROWS + state.flying.len() + state.orphans.len() + state.refused.len()
         };
         let rows = match shared.data.due_timers(Timestamp::MAX, limit) {
             Ok(rows) => rows,
@@ -184,20 +198,30 @@ impl Ticker {
             }
         };
         let full = rows.len() >= limit;
-        let mut next = None;
+        let (mut refused, mut later) = (BTreeSet::new(), None);
         for row in rows {
             if row.due > now.wall {
-                next = Some(row.due);
+                later = Some(row.due);
                 break;
             }
+            let id = row.id;
             if !self.deliver(shared, row, now) {
-                next = Some(now.wall.saturating_add(AGAIN).unwrap_or(Timestamp::MAX));
+                refused.insert(id);
             }
         }
-        match next {
-            Some(due) => self.note_due(due),
-            None if full => self.note_due(now.wall),
-            None => {}
+        let again = now.wall.saturating_add(AGAIN).unwrap_or(Timestamp::MAX);
+        let again = (!refused.is_empty()).then_some(again);
+        // Replaced as a whole: all of them were read and tried, for the limit makes room for those known before.
+        let grown = {
+            let mut state = locked(&self.state);
+            let grown = !refused.is_subset(&state.refused);
+            state.refused = refused;
+            grown
+        };
+        // More may be due behind what was read. If nothing new was learned, the next try would be the same one.
+        let more = (full && later.is_none() && (grown || again.is_none())).then_some(now.wall);
+        for due in [later, again, more].into_iter().flatten() {
+            self.note_due(due);
         }
     }
 

@@ -247,8 +247,8 @@ impl Turn {
             return Err(Thrown::new(Kind::Store, message));
         }
         let weight = value.as_ref().map_or(0, values::weight);
-        if weight > 2 * bounds.value {
-            let message = format!("the value under `{key}` is larger than {} bytes", bounds.value);
+        if value.as_ref().is_some_and(|value| values::written(value) > bounds.value) {
+            let message = format!("the value under `{key}` is larger than {} bytes as JSON", bounds.value);
             return Err(Thrown::new(Kind::Store, message));
         }
         self.count_write()?;
@@ -293,6 +293,10 @@ impl Turn {
         let bounds = crate::store::Limits::DEFAULT;
         if name.is_empty() || name.len() > bounds.key {
             let message = format!("the name of a timer has 1 to {} bytes", bounds.key);
+            return Err(Thrown::new(Kind::Store, message));
+        }
+        if values::written(&data) > bounds.value {
+            let message = format!("the data of timer `{name}` is larger than {} bytes as JSON", bounds.value);
             return Err(Thrown::new(Kind::Store, message));
         }
         self.count_write()?;

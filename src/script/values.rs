@@ -86,6 +86,24 @@ pub(super) fn weight(value: &Value) -> usize {
     }
 }
 
+/// How many bytes the value takes as JSON, which is how the store keeps it and counts it.
+pub(super) fn written(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Neither counting nor a JSON value can fail; if one did, nothing of that size may be stored.
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
+}
+
 /// What an author calls the type of a value.
 pub(super) fn kind(value: &Dynamic) -> &'static str {
     match value.type_name() {

@@ -287,3 +287,56 @@ fn actions_come_in_order_with_the_numbers_of_their_rows() {
     assert_eq!(turned.actions.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(texts(&turned.actions), ["a", "b"]);
 }
+
+const REMIND: &str = r#"
+    on("message", |m| if m.text == "set" { timer::at("1m", "t"); m.reply("set"); } else { loop { } });
+    on("timer:t", |t| bot::send("ann@example.org", "due"));
+"#;
+
+/// Keeps a bot's thread busy for a second; its queue is empty then.
+fn hold(bot: &super::Player) {
+    let event = message("ann@example.org", "loop");
+    bot.handle.deliver(Delivery { event, number: None, key: "loop".to_owned() }).expect("room");
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while bot.handle.queued() > 0 {
+        assert!(std::time::Instant::now() < deadline, "nobody takes it");
+        std::thread::yield_now();
+    }
+}
+
+fn looping() -> ScriptUse {
+    let limits = Limits { turn: Duration::from_secs(1), operations: u64::MAX, ..Limits::DEFAULT };
+    ScriptUse { limits, ..script("main", REMIND) }
+}
+
+#[test]
+fn a_timer_that_waited_for_a_removed_bot_reaches_the_next_of_that_name() {
+    let rig = Rig::new();
+    let mut bot = rig.add("helper", vec![looping()]);
+    bot.ask("set");
+    hold(&bot);
+    rig.advance(Duration::from_secs(61));
+    assert_eq!(bot.handle.queued(), 1, "the timer waits");
+    bot.handle.remove();
+    let bot = rig.add("helper", vec![looping()]);
+    assert_eq!(bot.told.wait_texts(|said| !said.is_empty()), ["due"]);
+}
+
+#[test]
+fn timers_of_a_full_bot_do_not_crowd_out_those_of_others() {
+    let rig = Rig::new();
+    let many = r#"on("message", |m| if m.text == "set" { for i in 0..600 { timer::at("1m", "t"); } m.reply("set"); } else { loop { } });
+        on("timer:t", |t| ());"#;
+    let limits = Limits { turn: Duration::from_secs(2), operations: u64::MAX, ..Limits::DEFAULT };
+    let mut full = rig.add("full", vec![ScriptUse { limits, ..script("main", many) }]);
+    full.ask("set");
+    let mut other = rig.add("other", vec![script("main", REMIND)]);
+    rig.advance(Duration::from_secs(1));
+    other.ask("set");
+    full.handle.configure(Vec::new(), 1);
+    hold(&full);
+    let started = std::time::Instant::now();
+    rig.advance(Duration::from_secs(62));
+    assert_eq!(other.told.wait_texts(|said| said.len() == 2), ["set", "due"]);
+    assert!(started.elapsed() < Duration::from_millis(1900), "the full bot was waited for");
+}

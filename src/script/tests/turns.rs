@@ -333,3 +333,19 @@ fn compile_errors_have_a_place_and_words() {
     assert_eq!(wrong(&format!("// {}", "x".repeat(200_000))).kind, Kind::Size);
     assert_eq!(compiled("let x = 1;").version(), compiled("let x = 1;").version());
 }
+
+#[test]
+fn what_the_store_would_refuse_fails_in_its_turn() {
+    let rig = Rig::new();
+    // A line feed takes two bytes as JSON.
+    let source = r#"on("message", |m| {
+        let s = ""; s.pad(if m.text == "large" { 40000 } else { 30000 }, '\n');
+        if m.text == "timer" { s += s; timer::at("1h", "t", s); }
+        try { store::set("k", s); } catch { m.reply("refused"); return; }
+        m.reply("kept");
+    });"#;
+    let mut bot = rig.bot(source);
+    assert_eq!(bot.ask("small"), ["kept"]);
+    assert_eq!(bot.ask("large"), ["refused"]);
+    assert!(bot.fail(super::message("ann@example.org", "timer")).message.contains("timer `t`"));
+}
