@@ -120,6 +120,9 @@ pub fn nickname(text: &str) -> Option<String> {
 /// Whether a class allows a string. Its tables are those of the registry, which stopped at Unicode
 /// 6.3; `is_new` says which characters that came later belong to the class, too.
 fn allows(class: &impl StringClass, text: &str, is_new: impl Fn(char) -> bool) -> bool {
+    if has_too_much_context(text) {
+        return false;
+    }
     if class.allows(text).is_ok() {
         return true;
     }
@@ -128,6 +131,17 @@ fn allows(class: &impl StringClass, text: &str, is_new: impl Fn(char) -> bool) -
     // A letter without any rule of context stands in for them.
     let known: String = text.chars().map(|c| if unassigned(c) { 'x' } else { c }).collect();
     known != text && class.allows(&known).is_ok()
+}
+
+/// Whether there are more characters with a rule of context (RFC 5892, appendix A) than a name
+/// needs. Each of them has its rule look at the whole text again: a peer could make that last. A
+/// short text may consist of them, such as a number in Arabic-Indic digits.
+fn has_too_much_context(text: &str) -> bool {
+    let has_rule = |c: &char| {
+        matches!(c, '\u{b7}' | '\u{375}' | '\u{5f3}' | '\u{5f4}' | '\u{30fb}' | '\u{200c}' | '\u{200d}'
+            | '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}')
+    };
+    text.len() > SHORT && text.chars().filter(has_rule).nth(MOST_CONTEXT).is_some()
 }
 
 /// The standard library has newer tables than the registry.
@@ -193,8 +207,34 @@ fn fits(part: Part, text: Cow<'_, str>) -> Result<Cow<'_, str>, JidError> {
     if text.is_empty() || text.len() > LONGEST { Err(JidError::Length { part }) } else { Ok(text) }
 }
 
+/// Octets of a text whose characters may all have a rule of context.
+const SHORT: usize = 64;
+
+/// Characters with a rule of context in a longer text.
+const MOST_CONTEXT: usize = 32;
+
 /// RFC 7622 §3.3.1.
 const EXCLUDED: &[u8] = b"\"&'/:<>@";
 
 /// All of ASCII but letters, digits, hyphen, dot, and the underscore that some hosts do have.
 const DENIED: AsciiDenyList = AsciiDenyList::new(true, "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four kilobytes of such characters took seconds.
+    #[test]
+    fn many_characters_with_a_rule_of_context_are_refused() {
+        let digits = |count| "\u{661}".repeat(count);
+        let padded = |count| format!("{}{}", "x".repeat(64), digits(count));
+        for (text, allowed) in
+            [(digits(32), true), (digits(33), false), (padded(32), true), (padded(33), false)]
+        {
+            assert_eq!(resource(&text).is_ok(), allowed, "{text}");
+            assert_eq!(nickname(&text).is_some(), allowed, "{text}");
+        }
+        assert_eq!(resource(&"\u{30fb}".repeat(1300)), Err(JidError::Resource));
+        assert_eq!(local(&"l\u{b7}l".repeat(1000)), Err(JidError::Local));
+    }
+}

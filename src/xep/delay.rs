@@ -44,19 +44,28 @@ impl Extension for Delay {
     }
 }
 
-/// All delays among these payloads that can be read, newer form first.
+/// The delays among these payloads that can be read, newer form first. Of more than eight in one
+/// form these are the first and the last four: servers write theirs at an end, and no more of them
+/// can be true.
 pub fn read(payloads: &[Element]) -> Vec<Delayed> {
     let of = |name: &str, ns: &str, parse: fn(&str) -> Result<Timestamp, DateTimeError>| {
         let read = |payload: &Element| {
             let from = payload.attr("from").and_then(|text| Jid::from_wire(text).ok());
             Some(Delayed { from, stamp: parse(payload.attr("stamp")?).ok()? })
         };
-        payloads.iter().filter(|payload| payload.is(name, ns)).filter_map(read).collect::<Vec<_>>()
+        let all = || payloads.iter().filter(|payload| payload.is(name, ns));
+        let count = all().count();
+        let at_an_end =
+            |(index, payload)| (index < AT_EACH_END || index + AT_EACH_END >= count).then_some(payload);
+        all().enumerate().filter_map(at_an_end).filter_map(read).collect::<Vec<_>>()
     };
     let mut delays = of("delay", NS, datetime::parse);
     delays.extend(of("x", LEGACY_NS, datetime::parse_legacy));
     delays
 }
+
+/// Delays that are looked at from the first on, and from the last on.
+const AT_EACH_END: usize = 4;
 
 /// A mark that a stanza is sent later than it was meant to.
 pub fn element(from: &Jid, stamp: Timestamp) -> Element {
@@ -80,6 +89,17 @@ mod tests {
         ];
         let stamps: Vec<String> = read(&payloads).iter().map(|delay| delay.stamp.to_string()).collect();
         assert_eq!(stamps, ["2002-09-10T23:08:25.5Z", "2002-09-10T23:08:25Z"]);
+    }
+
+    #[test]
+    fn of_many_only_those_at_the_ends_are_read() {
+        let from = Jid::parse("example.org").expect("an address");
+        let all = |count| -> Vec<Element> {
+            (0..count).map(|n| element(&from, Timestamp::from_second(n).expect("a time"))).collect()
+        };
+        let seconds = |count| -> Vec<i64> { read(&all(count)).iter().map(|d| d.stamp.as_second()).collect() };
+        assert_eq!(seconds(8), (0..8).collect::<Vec<_>>());
+        assert_eq!(seconds(1000), [0, 1, 2, 3, 996, 997, 998, 999]);
     }
 
     #[test]
