@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::net::Endpoint;
 use crate::net::error::{NetError, What};
@@ -26,6 +26,15 @@ pub struct Dialled {
 /// Takes hosts off `endpoints` until one can be connected to. What went wrong is added to `tried`, also when
 /// the caller gives up waiting.
 pub async fn dial(endpoints: &mut VecDeque<Endpoint>, tried: &mut Vec<String>) -> Result<Dialled, NetError> {
+    dial_within(PATIENCE, endpoints, tried).await
+}
+
+/// Gives each host but the last this long; the last has what the caller has left.
+async fn dial_within(
+    patience: Duration,
+    endpoints: &mut VecDeque<Endpoint>,
+    tried: &mut Vec<String>,
+) -> Result<Dialled, NetError> {
     // The gravest kind of failure so far: an address that refuses says more than a name that does not exist.
     let mut what = What::NoService;
     while let Some(endpoint) = endpoints.pop_front() {
@@ -41,8 +50,11 @@ pub async fn dial(endpoints: &mut VecDeque<Endpoint>, tried: &mut Vec<String>) -
         };
         what = What::Dial;
         let addresses = interleave(found).into_iter().map(|ip| SocketAddr::new(ip, endpoint.port));
-        if let Some((stream, peer)) = race(addresses.collect(), &endpoint.host, tried).await {
-            return Ok(Dialled { stream, peer, endpoint });
+        let patience = if endpoints.is_empty() { Duration::MAX } else { patience };
+        match timeout(patience, race(addresses.collect(), &endpoint.host, tried)).await {
+            Ok(Some((stream, peer))) => return Ok(Dialled { stream, peer, endpoint }),
+            Ok(None) => {}
+            Err(_) => tried.push(format!("{}: no answer within {} s", endpoint.host, patience.as_secs_f32())),
         }
     }
     Err(NetError::new(what, format!("no server could be reached: {}", tried.join("; "))))
@@ -93,6 +105,10 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// How long a host may let its connections wait while there is another one: less than a third of
+/// what the whole attempt has, so that one that drops packets costs a detour and not the login.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 /// RFC 8305 §5: how long an attempt has for itself.
 const STAGGER: Duration = Duration::from_millis(250);
 
@@ -133,6 +149,29 @@ mod tests {
         let error = dial(&mut VecDeque::from([to(closed)]), &mut Vec::new()).await.err().unwrap();
         assert_eq!(error.what, What::Dial);
         assert!(error.detail.contains(&format!("127.0.0.1 (127.0.0.1:{closed}): ")), "{error}");
+    }
+
+    /// A listener whose queue is full drops what comes.
+    #[tokio::test]
+    async fn a_host_that_does_not_answer_makes_room_for_the_next() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let silent = socket.listen(1).unwrap();
+        let full = silent.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(Ok(stream)) = timeout(Duration::from_millis(200), TcpStream::connect(full)).await {
+            queued.push(stream);
+            assert!(queued.len() < 100, "the queue has no end");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let to = |port| Endpoint { host: "127.0.0.1".into(), port, direct_tls: false };
+        let mut endpoints = VecDeque::from([to(full.port()), to(open.port())]);
+        let mut tried = Vec::new();
+        let patience = Duration::from_millis(100);
+        let dialled = timeout(Duration::from_secs(5), dial_within(patience, &mut endpoints, &mut tried));
+        assert_eq!(dialled.await.unwrap().unwrap().peer, open);
+        assert_eq!(tried, ["127.0.0.1: no answer within 0.1 s"]);
     }
 
     #[tokio::test]
