@@ -10,7 +10,7 @@ use tracing::debug;
 use super::Session;
 use super::pending::Purpose;
 use crate::event::{self, Bounce, Class, Event};
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::moment::Moment;
 use crate::stanza::MessageKind;
 use crate::stanza::message::Message;
@@ -93,17 +93,27 @@ impl Session {
     fn on_room_message(&mut self, message: Message) {
         let Some(from) = message.head.from.clone() else { return };
         let room = from.to_bare();
-        let own = message.head.id.clone().is_some_and(|id| self.sent.find(&(room.clone(), id)).is_some());
         let delay = delay::read(&message.payloads).into_iter().find(|d| d.from.as_ref() == Some(&*room));
-        let class = match &delay {
-            _ if own => Class::Reflection,
-            Some(delay) if delay.stamp < self.online_since => Class::History,
-            Some(_) | None => Class::Live,
+        let is_history = delay.as_ref().is_some_and(|delay| delay.stamp < self.online_since);
+        let class = if self.is_reflection(&room, &message, is_history) {
+            Class::Reflection
+        } else if is_history {
+            Class::History
+        } else {
+            Class::Live
         };
         let placed = Placed { class, from, stamp: delay.map(|d| d.stamp), stanza_id: None };
         if let Some(event) = self.told(&message, placed) {
             self.event(Event::Message(Box::new(event)));
         }
+    }
+
+    /// Whether a room gives back what we sent, XEP-0045 §7.4. It does so once, apart from
+    /// history: an occupant who copies the id afterwards is no echo of ours.
+    fn is_reflection(&mut self, room: &BareJid, message: &Message, is_history: bool) -> bool {
+        let Some(id) = message.head.id.clone() else { return false };
+        let key = (room.clone(), id);
+        self.sent.find(&key).is_some() && (is_history || self.reflected.insert(key, ()))
     }
 
     /// The archive id that the account's server vouches for; an error where it was seen before.

@@ -152,6 +152,8 @@ pub struct Session {
     seen: Window<(BareJid, String)>,
     /// When the last messages were sent, by recipient and id.
     sent: Window<(BareJid, String), Timestamp>,
+    /// Those of them that a room has reflected.
+    reflected: Window<(BareJid, String)>,
     /// What service discovery tells of this account.
     info: disco::Info,
     ver: String,
@@ -183,6 +185,7 @@ impl Session {
             asked_back: Window::new(ASKED_BACK),
             seen: Window::new(SEEN),
             sent: Window::new(SENT),
+            reflected: Window::new(SENT),
             info,
             ver,
             caps: caps::Cache::default(),

@@ -9,7 +9,7 @@ use crate::stanza::presence::{Presence, PresenceType};
 use crate::stanza::{PresenceKind, Show};
 use crate::xep::caps::Caps;
 
-/// Available resources of others. Bounded: what does not fit is told to scripts and not kept.
+/// Available resources of contacts. Bounded: what does not fit is told to scripts and not kept.
 #[derive(Debug, Default)]
 pub struct Residents {
     table: BTreeMap<BareJid, BTreeMap<String, Resident>>,
@@ -21,7 +21,7 @@ pub struct Residents {
 pub struct Resident {
     /// Availability; absent means plainly available.
     pub show: Option<Show>,
-    /// Status text in the best language.
+    /// Status text in the best language, its first 1024 bytes at most.
     pub status: Option<String>,
     /// −128 to 127.
     pub priority: i8,
@@ -33,6 +33,8 @@ pub struct Resident {
 const LIMIT: usize = 10_000;
 /// Most resources that are kept for one contact.
 const LIMIT_EACH: usize = 50;
+/// Most bytes of a text that are kept of one resource.
+const TEXT_LIMIT: usize = 1024;
 
 impl Residents {
     /// A resource is available, with this.
@@ -96,16 +98,25 @@ impl Session {
         };
         let status = presence.status(&self.config.lang).map(|status| status.text.clone());
         match kind {
-            PresenceKind::Available => {
-                let caps = Caps::read(&presence.payloads);
-                let Presence { show, priority, .. } = presence;
-                self.residents.insert(&from, Resident { show, status: status.clone(), priority, caps });
-            }
+            PresenceKind::Available => self.note_resident(&presence, status.as_deref(), &from),
             PresenceKind::Unavailable => self.residents.remove(&from),
             PresenceKind::Error => {}
         }
         let Presence { show, priority, .. } = presence;
         self.event(Event::Presence(Box::new(event::Presence { from, kind, show, status, priority })));
+    }
+
+    /// Strangers may send presence, too, from as many addresses as they like: it is not kept.
+    fn note_resident(&mut self, presence: &Presence, status: Option<&str>, from: &Jid) {
+        let bare = from.to_bare();
+        if !self.roster.is_watched(&bare) && !self.roster.is_watcher(&bare) {
+            return;
+        }
+        let caps = Caps::read(&presence.payloads)
+            .filter(|caps| caps.hash.len() + caps.node.len() + caps.ver.len() <= TEXT_LIMIT);
+        let status = status.map(|status| status[..status.floor_char_boundary(TEXT_LIMIT)].to_owned());
+        let Presence { show, priority, .. } = *presence;
+        self.residents.insert(from, Resident { show, status, priority, caps });
     }
 }
 

@@ -98,7 +98,7 @@ fn p28_a_link_is_a_file() {
 
 #[test]
 fn p47_presence_is_told_with_all_it_says() {
-    let mut account = Account::online("", |_| {});
+    let mut account = Account::online(CONTACT, |_| {});
     let got = account.feed(&format!(
         "<presence from='{ANN}'><show>xa</show><status>off</status><priority>-3</priority></presence>"
     ));
@@ -113,6 +113,12 @@ fn p47_presence_is_told_with_all_it_says() {
     assert_eq!(account.session.residents(&bare("ann@example.net")).count(), 1);
     account.feed(&format!("<presence from='{ANN}' type='unavailable'/>"));
     assert_eq!(account.session.residents(&bare("ann@example.net")).count(), 0);
+    account.feed("<presence from='eve@example.net/x'/>");
+    assert_eq!(account.session.residents(&bare("eve@example.net")).count(), 0);
+    account.feed(&format!("<presence from='{ANN}'><status>{}</status></presence>", "€".repeat(1000)));
+    let kept =
+        account.session.residents(&bare("ann@example.net")).next().and_then(|(_, it)| it.status.clone());
+    assert_eq!(kept, Some("€".repeat(341)));
     for own in [BARE, FULL, "bot@example.org/phone"] {
         assert_eq!(account.feed(&format!("<presence from='{own}'/>")), [], "{own}");
     }
@@ -188,6 +194,8 @@ fn m16_an_own_room_message_comes_back_as_a_reflection() {
         one(&account.feed(&stanza)).class
     };
     assert_eq!(class("room@rooms.example.org/bot", "m1"), Class::Reflection);
+    // An occupant saw the id and copies it.
+    assert_eq!(class("room@rooms.example.org/eve", "m1"), Class::Live);
     assert_eq!(class("room@rooms.example.org/bot", "m2"), Class::Live);
     assert_eq!(class("other@rooms.example.org/bot", "m1"), Class::Live);
 }
