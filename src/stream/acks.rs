@@ -121,12 +121,19 @@ impl Core {
                 self.await_next(now, Phase::Online);
                 self.resend(now);
             }
+            // The answer was one to an older question.
+            Phase::AwaitLastAck if self.pace.unasked > 0 && self.is_open() => self.ask(now),
             Phase::AwaitLastAck => self.say_close(now),
             _ if self.pace.unasked > 0 && !self.timers.is_set(Timer::Ask) => {
                 self.timers.set(Timer::Ask, now + self.window.ask_after);
             }
             _ => {}
         }
+    }
+
+    /// Whether stanzas are unacknowledged.
+    fn is_open(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.unacked_len() > 0)
     }
 
     /// Tells the owner what the peer has.

@@ -108,7 +108,7 @@ impl Core {
         }
         self.heard = now;
         self.timers.clear(Timer::Dead);
-        if !self.phase.reads() && self.framer.buffered() + bytes.len() > self.limits.bytes {
+        if !self.phase.reads() && self.framer.buffered() + bytes.len() > self.limits.bytes.min(AHEAD) {
             self.fault(What::TooMuchAhead);
             return false;
         }
@@ -134,7 +134,7 @@ impl Core {
 
     /// The stream restarts after login, on the same channel, RFC 6120 §6.4.6.
     pub fn restart(&mut self) {
-        self.forget_stream(self.framer.restart(self.limits));
+        self.forget_stream(self.framer.restart(self.limits.of_bytes()));
     }
 
     fn forget_stream(&mut self, framer: Framer) {
@@ -224,6 +224,10 @@ impl Core {
     }
 
     fn deliver(&mut self, element: Element) {
+        if self.managed && self.phase == Phase::AwaitClose {
+            // It can no longer be acknowledged: the peer keeps it, and would deliver it once more.
+            return;
+        }
         let number = match self.session.as_mut().filter(|_| self.managed) {
             Some(session) => match session.count_inbound() {
                 Some(number) => Some(number),
@@ -396,6 +400,9 @@ impl Core {
         self.reader = None;
     }
 }
+
+/// Bytes that may lie unread while the owner has to speak.
+const AHEAD: usize = 262_144 + 16_384;
 
 /// Whether this is one of the three stanzas, RFC 6120 §8.
 pub(super) fn is_stanza(element: &Element) -> bool {

@@ -22,6 +22,7 @@ mod output;
 pub mod phase;
 mod receiving;
 pub mod sasl;
+mod stand_in;
 mod starttls;
 mod timer;
 mod words;
@@ -506,12 +507,18 @@ impl Stream {
     /// Reads frames until there is no whole one left or the owner has to say something first.
     fn read(&mut self, now: Instant) {
         while self.core.phase.reads() {
+            let stands_in = self.core.phase.takes_stanzas() && !self.core.receiving;
+            let limits = self.core.limits;
             let frame = match self.core.framer.next_frame() {
                 Ok(None) => break,
                 Ok(Some(Frame::Whitespace)) => continue,
-                Ok(Some(Frame::StreamOpen(text))) => Reader::header(text).map(Piece::Header),
+                Ok(Some(Frame::StreamOpen(text))) => Reader::header(text)
+                    .map(|(reader, header)| Piece::Header((reader.with_limits(limits), header))),
                 Ok(Some(Frame::Element(text))) => match &self.core.reader {
-                    Some(reader) => reader.element(text).map(Piece::Element),
+                    Some(reader) => match reader.element(text) {
+                        Err(error) if stands_in => stand_in::instead(text, error).map(Piece::Element),
+                        element => element.map(Piece::Element),
+                    },
                     // The framer gives elements only behind a header.
                     None => break,
                 },

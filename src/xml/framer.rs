@@ -435,7 +435,7 @@ impl Framer {
     /// The bytes not yet looked at, as far as the limits let a frame and a tag reach.
     fn window(&self) -> &[u8] {
         let len = self.buffer.len();
-        if len - self.taken <= self.limits.bytes.min(TAG_BYTES) {
+        if len - self.taken <= self.limits.bytes.min(self.limits.tag) {
             return &self.buffer[self.scanned..];
         }
         &self.buffer[self.scanned..self.reach().0.clamp(self.scanned, len)]
@@ -443,7 +443,7 @@ impl Framer {
 
     fn reach(&self) -> (usize, Limit) {
         let frame = self.taken.saturating_add(self.limits.bytes);
-        let tag = self.tag.saturating_add(TAG_BYTES);
+        let tag = self.tag.saturating_add(self.limits.tag);
         let in_tag = match self.state {
             State::Markup | State::StartTag | State::Value(_) | State::EndTag | State::Declaration => true,
             State::Between | State::Section(_) | State::Cdata | State::Text => false,
@@ -480,9 +480,6 @@ impl Framer {
 
 /// What follows `<!` at the beginning of a CDATA section.
 const CDATA: &[u8] = b"[CDATA[";
-
-/// Bytes of one tag. A tag is parsed as one piece, and no known one is a tenth as long.
-const TAG_BYTES: usize = 65_536;
 
 /// Capacity that is kept without asking whether it is still needed.
 const SPARE: usize = 16_384;

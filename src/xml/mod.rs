@@ -35,13 +35,21 @@ pub struct Limits {
     pub depth: usize,
     /// Attributes of one element, namespace declarations included.
     pub attributes: usize,
+    /// Bytes of one tag; no known one has a tenth of what is allowed.
+    pub tag: usize,
 }
 
 impl Limits {
     /// For a peer that has not logged in, the value servers use as well.
-    pub const BEFORE_LOGIN: Self = Self { bytes: 10_000, depth: 32, attributes: 64 };
+    pub const BEFORE_LOGIN: Self = Self { bytes: 10_000, depth: 32, attributes: 64, tag: 65_536 };
 
-    /// For a peer that has. Servers take 256 KiB from a client and then add their own
-    /// stamps (`from`, delay, stanza ids), so what they deliver may be a little larger.
-    pub const DEFAULT: Self = Self { bytes: 262_144 + 16_384, depth: 64, attributes: 128 };
+    /// For a peer that has. Servers take 256 KiB from a client. They may escape each byte of it
+    /// anew (`"` becomes `&quot;`), and add their own stamps (`from`, delay, stanza ids).
+    pub const DEFAULT: Self = Self { bytes: 6 * 262_144 + 16_384, depth: 64, attributes: 128, tag: 65_536 };
+
+    /// Only the bound on bytes, so that a frame beyond another one is known to its end.
+    #[must_use]
+    pub fn of_bytes(self) -> Self {
+        Self { bytes: self.bytes, depth: usize::MAX, attributes: usize::MAX, tag: usize::MAX }
+    }
 }

@@ -150,6 +150,9 @@ impl<'a> Builder<'a> {
         if depth > self.limits.depth {
             return Err(XmlError::Limit { at: tag::position(at, 0), limit: Limit::Depth });
         }
+        if inside.len() > self.limits.tag {
+            return Err(XmlError::Limit { at: tag::position(at, self.limits.tag), limit: Limit::TagBytes });
+        }
         let (full_name, end) = tag::name_of(inside);
         let (prefix, local) = name::split(full_name).ok_or(XmlError::Name { at: tag::position(at, 0) })?;
         self.attributes.clear();

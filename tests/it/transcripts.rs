@@ -2,7 +2,7 @@
 //! that are cut at every place: what the stream says and reports must be the same.
 //!
 //! Inputs: `set KEY VALUE`, `peer XML`, `secured`, `keys`, `send XML`, `handled N`, `after SECONDS`,
-//! `eof`, `close`, `account USER PASSWORD`, `account none`, `bound JID`, `bound conflict`.
+//! `eof`, `close`, `paused`, `again`, `account USER PASSWORD`, `account none`, `bound JID`, `bound conflict`.
 //! Expected: `we XML`, `event …`, `secure`, `hangup`. In XML, `{64:…}` stands for Base64 of the text,
 //! `{x:N}` for N times the letter x. With `BLESS` set in the environment the expected lines are written anew: read the
 //! difference before it is kept.
@@ -272,6 +272,8 @@ impl Talk {
             }
             "eof" => self.stream().on_hangup(now, Hangup::Closed),
             "close" => self.stream().close(now),
+            "paused" => self.stream().on_reading_paused(),
+            "again" => self.stream().on_reading_again(now),
             "saved" => {
                 let saved = self.stream().abandon().map_or("none".to_owned(), |s| s.to_value().to_string());
                 let mut said = self.drain();

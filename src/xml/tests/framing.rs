@@ -149,6 +149,24 @@ fn a_start_tag_has_a_limit_of_its_own() {
 }
 
 #[test]
+fn with_a_bound_on_bytes_alone_the_end_of_a_frame_is_found() {
+    let limits = Limits::DEFAULT.of_bytes();
+    let wide: String = (0..200).map(|n| format!(" a{n}=''")).collect();
+    let deep = format!("{}{}", "<a>".repeat(1000), "</a>".repeat(1000));
+    let long = format!("<a b='{}'/>", "x".repeat(70_000));
+    let document = format!("{HEADER}<a{wide}/>{deep}{long}<end/>");
+    let mut framer = Framer::new(limits);
+    framer.push(document.as_bytes());
+    let mut last = String::new();
+    while let Some(frame) = framer.next_frame().expect("within the limits") {
+        last = format!("{frame:?}");
+    }
+    assert_eq!(last, "Element(\"<end/>\")");
+    let error = first_error(&format!("{HEADER}<a>{}", "x".repeat(limits.bytes)), limits);
+    assert!(matches!(error, Some(XmlError::Limit { limit: Limit::Bytes, .. })), "{error:?}");
+}
+
+#[test]
 fn depth_and_attributes_are_counted() {
     let nested = |depth: usize| format!("{HEADER}{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
     assert_eq!(first_error(&nested(64), Limits::DEFAULT), None);
