@@ -4,6 +4,7 @@
 //! an event alone means nothing. Both were measured.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::ops::service::{Reloaded, Service};
 
 /// How long a folder must be quiet before it is read.
 const SETTLE: Duration = Duration::from_millis(200);
+/// How long it may be restless at most.
+const LONGEST: Duration = Duration::from_secs(2);
 /// File name extensions that count.
 const EXTENSIONS: [&str; 4] = ["rhai", "yaml", "yml", "csv"];
 /// Files beyond this size are no scripts and no configuration.
@@ -43,11 +46,11 @@ async fn watch(service: Rc<Service>) -> notify::Result<()> {
     })?;
     let mut watched = BTreeSet::new();
     follow(&mut watcher, &mut watched, &service.settings());
-    let mut seen = fingerprint(&watched);
+    let mut seen = looked(&watched).await;
     let mut look_again = false;
     while look_again || events.recv().await.is_some() {
-        while tokio::time::timeout(SETTLE, events.recv()).await.is_ok_and(|event| event.is_some()) {}
-        let now = fingerprint(&watched);
+        settle(&mut events).await;
+        let now = looked(&watched).await;
         if now == seen && !look_again {
             continue;
         }
@@ -59,15 +62,42 @@ async fn watch(service: Rc<Service>) -> notify::Result<()> {
         // New folders may have changed before they were watched.
         look_again = watched != before;
         if look_again {
-            seen = fingerprint(&watched);
+            seen = looked(&watched).await;
         }
     }
     Ok(())
 }
 
-/// Reading and opening files causes events as well; they mean nothing.
+/// Waits until the folders are quiet, but not for ever: something may write to them all the time.
+async fn settle(events: &mut mpsc::Receiver<()>) {
+    let quiet = async {
+        while tokio::time::timeout(SETTLE, events.recv()).await.is_ok_and(|event| event.is_some()) {}
+    };
+    // Either way it is time to look.
+    let _settled = tokio::time::timeout(LONGEST, quiet).await;
+}
+
+/// The fingerprint, read where reading holds nobody up.
+async fn looked(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
+    let folders = folders.clone();
+    match tokio::task::spawn_blocking(move || fingerprint(&folders)).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            tracing::error!(%error, "the files could not be looked at");
+            // Like no other: the reload reads them itself and says what is wrong.
+            [0; 32]
+        }
+    }
+}
+
+/// Reading and opening files causes events as well, and so do logs and databases; they mean nothing.
 fn matters(event: &notify::Event) -> bool {
     use notify::event::{AccessKind, AccessMode, ModifyKind};
+    // Without an extension it may be a folder. An editor's temporary file is renamed to one that counts.
+    let foreign = |path: &PathBuf| path.extension().is_some_and(|extension| !known(extension));
+    if !event.need_rescan() && !event.paths.is_empty() && event.paths.iter().all(foreign) {
+        return false;
+    }
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
         EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)) => event.need_rescan(),
@@ -135,9 +165,12 @@ fn fingerprint(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
 }
 
 fn counts(path: &Path) -> bool {
-    let known =
-        path.extension().and_then(|extension| extension.to_str()).is_some_and(|e| EXTENSIONS.contains(&e));
-    known && std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST)
+    path.extension().is_some_and(known)
+        && std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST)
+}
+
+fn known(extension: &OsStr) -> bool {
+    extension.to_str().is_some_and(|extension| EXTENSIONS.contains(&extension))
 }
 
 /// Logs how a reload ended.
@@ -147,5 +180,39 @@ pub fn tell(reloaded: &Reloaded) {
         tracing::error!("reload refused, everything goes on as before\n{}", problems.trim_end());
     } else if reloaded.applied {
         tracing::info!("reloaded\n{}", reloaded.plan.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, Flag};
+
+    #[test]
+    fn only_files_that_may_count_wake_the_watcher() {
+        let created = |paths: &[&str]| {
+            let event = notify::Event::new(EventKind::Create(CreateKind::Any));
+            paths.iter().fold(event, |event, path| event.add_path(PathBuf::from(path)))
+        };
+        for paths in [&["a/x.rhai"][..], &["a/lib"], &["a/x.rhai.swp", "a/x.rhai"], &[]] {
+            assert!(matters(&created(paths)), "{paths:?}");
+        }
+        for paths in [&["a/x.log"][..], &["a/x.db-wal", "a/x.tmp"]] {
+            assert!(!matters(&created(paths)), "{paths:?}");
+        }
+        assert!(matters(&created(&["a/x.log"]).set_flag(Flag::Rescan)));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_never_quiet_is_read_all_the_same() {
+        let (sender, mut events) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while sender.send(()).await.is_ok() {
+                tokio::time::sleep(SETTLE / 2).await;
+            }
+        });
+        let before = tokio::time::Instant::now();
+        settle(&mut events).await;
+        assert!(before.elapsed() <= LONGEST + SETTLE, "{:?}", before.elapsed());
     }
 }
