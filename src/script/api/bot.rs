@@ -215,7 +215,10 @@ fn request(
     };
     let to = if to.is_empty() { None } else { Some(address(to)?) };
     let (element, weight) = match payload.read_lock::<XmlObject>() {
-        Some(object) => (memory::uncounted(|| (*object.0).clone()), 1024),
+        Some(object) => {
+            let written = xml::written(&object.0)?;
+            (memory::uncounted(|| (*object.0).clone()), 4 * written)
+        }
         None => match payload.as_immutable_string_ref() {
             Ok(text) => (memory::uncounted(|| xml::parse(&text))?, 4 * text.len()),
             Err(_) => {

@@ -2,7 +2,7 @@
 
 use rhai::{Dynamic, EvalAltResult, Module};
 
-use crate::script::api::{Area, Function, put};
+use crate::script::api::{Area, Function, bounded, put};
 use crate::script::memory;
 use crate::script::turn::{self, Turn};
 
@@ -63,7 +63,7 @@ fn register(module: &mut Module) {
 
 fn line(text: &Dynamic, write: impl FnOnce(&Turn, &str)) -> Checked<()> {
     turn::with(|turn| {
-        memory::uncounted(|| write(turn, &text.to_string()));
-        Ok(())
+        let limit = turn.limits.string;
+        memory::uncounted(|| bounded(text, limit).map(|text| write(turn, &text)))
     })
 }

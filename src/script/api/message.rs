@@ -213,7 +213,7 @@ pub(super) fn send(
 ) -> Checked<String> {
     turn::act(|turn| {
         known_keys("reply", opts, &["kind", "lang", "subject", "thread_id"])?;
-        let said = words(said)?;
+        let said = words(said, turn.limits.string)?;
         let (subject, lang) = (text(opts, "subject")?, text(opts, "lang")?);
         let thread = text(opts, "thread_id")?.or_else(|| thread.map(str::to_owned));
         for text in [&subject, &lang, &thread].into_iter().flatten() {

@@ -186,13 +186,13 @@ pub(super) fn optional(text: Option<&str>) -> Dynamic {
 /// What a script wants to be said: any value, as people read it.
 ///
 /// # Errors
-/// Where it is empty or holds a character that XML cannot carry.
-pub(super) fn words(value: &Dynamic) -> Result<String, Thrown> {
+/// Where it is empty, takes more than `limit` bytes though it is no string, or holds a character that XML cannot carry.
+pub(super) fn words(value: &Dynamic, limit: usize) -> Result<String, Thrown> {
     let text = match value.as_immutable_string_ref() {
         Ok(text) => text.to_string(),
         Err(_) => match value.read_lock::<time::Time>() {
             Some(time) => time.to_string(),
-            None => value.to_string(),
+            None => bounded(value, limit)?,
         },
     };
     if text.is_empty() {
@@ -200,6 +200,29 @@ pub(super) fn words(value: &Dynamic) -> Result<String, Thrown> {
     }
     check_characters(&text)?;
     Ok(text)
+}
+
+/// A value as text of at most `limit` bytes. Values share their parts, so that few bytes of a map of maps can be
+/// gigabytes of text, in one call that nothing can stop.
+///
+/// # Errors
+/// Where it is longer.
+pub(super) fn bounded(value: &Dynamic, limit: usize) -> Result<String, Thrown> {
+    struct Bounded(String, usize);
+    impl std::fmt::Write for Bounded {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            if text.len() > self.1.saturating_sub(self.0.len()) {
+                return Err(std::fmt::Error);
+            }
+            self.0.push_str(text);
+            Ok(())
+        }
+    }
+    let mut text = Bounded(String::new(), limit);
+    match write!(text, "{value}") {
+        Ok(()) => Ok(text.0),
+        Err(_) => Err(Thrown::new(Kind::Size, format!("as text, this is longer than {limit} bytes"))),
+    }
 }
 
 /// Refuses what XML 1.0 §2.2 does not allow.
@@ -232,4 +255,17 @@ pub(super) fn span(value: &Dynamic) -> Result<std::time::Duration, Thrown> {
         Thrown::new(Kind::Runtime, format!("`{value}` is no span"))
             .hint("write \"90s\", \"15m\" or \"1h30m\"")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_a_value_stops_at_the_limit() {
+        let part = Dynamic::from("x".repeat(1000));
+        let value = Dynamic::from_array(vec![part; 100]);
+        assert_eq!(bounded(&value, 200_000).ok(), Some(value.to_string()));
+        assert!(bounded(&value, 50_000).is_err_and(|why| why.kind == Kind::Size));
+    }
 }

@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, EvalAltResult, Module};
 
-use crate::script::api::{Area, Function, put};
+use crate::script::api::{Area, Function, bounded, put};
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
 use crate::script::turn;
@@ -74,16 +74,18 @@ fn cut(t: &str, n: i64) -> String {
 
 fn join(items: &Array, separator: &str) -> Checked<String> {
     let limit = turn::string_limit();
+    let too_long = || Thrown::new(Kind::Size, format!("the joined text is longer than {limit} bytes"));
     let mut joined = String::new();
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             joined.push_str(separator);
+            if joined.len() > limit {
+                return Err(too_long().into());
+            }
         }
-        joined.push_str(&item.to_string());
-        if joined.len() > limit {
-            return Err(
-                Thrown::new(Kind::Size, format!("the joined text is longer than {limit} bytes")).into()
-            );
+        match bounded(item, limit.saturating_sub(joined.len())) {
+            Ok(text) => joined.push_str(&text),
+            Err(_) => return Err(too_long().into()),
         }
     }
     Ok(joined)

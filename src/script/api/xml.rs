@@ -78,6 +78,11 @@ pub(super) const AREA: Area = Area {
 #[derive(Clone)]
 pub(in crate::script) struct XmlObject(pub Arc<Element>);
 
+/// Bytes of the largest element a script may build or send.
+const LARGEST: usize = 256 * 1024;
+/// Levels of the deepest one; as many as a reader takes.
+const DEEPEST: usize = 64;
+
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 /// The one element in `text`.
@@ -110,8 +115,11 @@ fn register(module: &mut Module) {
         check_characters(text)?;
         Ok(object((*x.0).clone().with_text(text)))
     });
-    set(module, "with_child", |x: &mut XmlObject, child: XmlObject| {
-        object((*x.0).clone().with_child((*child.0).clone()))
+    set(module, "with_child", |x: &mut XmlObject, child: XmlObject| -> Checked<XmlObject> {
+        // Before copying: a child that is put into itself doubles with every call.
+        let bytes = written(&x.0)? + written(&child.0)?;
+        within(bytes, depth(&x.0).max(1 + depth(&child.0)))?;
+        Ok(object((*x.0).clone().with_child((*child.0).clone())))
     });
     set(module, "to_string", |x: &mut XmlObject| show(&x.0));
     set(module, "to_debug", |x: &mut XmlObject| show(&x.0));
@@ -127,6 +135,32 @@ fn checked(element: Element) -> Checked<XmlObject> {
         Ok(_) => Ok(object(element)),
         Err(why) => Err(Thrown::new(Kind::Runtime, format!("this cannot be written as XML: {why}")).into()),
     }
+}
+
+/// Bytes of the element as text.
+///
+/// # Errors
+/// Where it cannot be written, or is larger or deeper than a stanza may be.
+pub(super) fn written(element: &Element) -> Result<usize, Thrown> {
+    let depth = depth(element);
+    within(0, depth)?;
+    let text = crate::xml::writer::to_string(element)
+        .map_err(|why| Thrown::new(Kind::Runtime, format!("this cannot be written as XML: {why}")))?;
+    within(text.len(), depth)?;
+    Ok(text.len())
+}
+
+fn within(bytes: usize, depth: usize) -> Result<(), Thrown> {
+    if bytes > LARGEST || depth > DEEPEST {
+        let message = format!("this XML has more than {LARGEST} bytes or {DEEPEST} levels");
+        return Err(Thrown::new(Kind::Size, message));
+    }
+    Ok(())
+}
+
+/// Levels of elements. Bounded: what is read has at most 64, and each `with_child` checks what it makes.
+fn depth(element: &Element) -> usize {
+    1 + element.children().map(depth).max().unwrap_or(0)
 }
 
 fn show(element: &Element) -> Checked<String> {

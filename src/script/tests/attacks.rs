@@ -191,6 +191,18 @@ fn what_blocks_or_reaches_outside_is_refused() {
         ("for i in 0..1000 { m.reply(\"x\"); }", Kind::Operations),
         ("for i in 0..2000 { store::set(\"k\" + i, i); }", Kind::Operations),
         ("store::set(\"k\", |x| x);", Kind::Runtime),
+        (
+            "let x = xml::element(\"a\", \"b\"); for i in 0..100 { x = xml::element(\"a\", \"b\").with_child(x); }",
+            Kind::Size,
+        ),
+        (
+            "let s = \"\"; s.pad(60000, 'x'); let c = xml::element(\"a\", \"b\").with_text(s); let x = c; for i in 0..6 { x = x.with_child(c); }",
+            Kind::Size,
+        ),
+        (
+            "let s = \"\"; s.pad(60000, 'x'); let x = xml::element(\"a\", \"b\"); for i in 0..6 { x = x.with_text(s); } bot::iq(\"set\", m.from, x, |a| ());",
+            Kind::Size,
+        ),
     ] {
         check(body, &[kind]);
     }
