@@ -148,7 +148,7 @@ impl Row {
 }
 
 /// Tells the sink, and lets the bot go on whatever the sink does.
-fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
+pub(super) fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
     if turned != Turned::default() {
         for failure in &turned.failures {
             let ScriptError { script, event, .. } = failure;
@@ -162,7 +162,7 @@ fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
     shared.release(cell);
 }
 
-fn number(item: &Item) -> Option<u64> {
+pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
         Item::After { .. } | Item::Every { .. } => None,

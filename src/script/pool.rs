@@ -20,8 +20,8 @@ use crate::script::host::Host;
 use crate::script::instance::Surroundings;
 use crate::script::stack;
 use crate::script::ticker::Ticker;
-use crate::script::turn::{Identity, Overlay};
-use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink};
+use crate::script::turn::{self, Identity, Overlay};
+use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Turned};
 use crate::store::error::StoreError;
 
 /// How a pool is started.
@@ -422,21 +422,32 @@ fn work(shared: &Arc<Shared>, slow: bool, reader: Box<dyn Read>) {
     let mut reader = Some(reader);
     let lane = if slow { &shared.slow } else { &shared.fast };
     while let Some(cell) = lane.next(&shared.stopping) {
-        let row = || run_row(shared, &cell, &mut host, &mut reader);
+        let work = cell.take_work();
+        let handled: Vec<u64> = work.items.iter().filter_map(batch::number).collect();
+        let row = || run_row(shared, &cell, work, &mut host, &mut reader);
         if catch_unwind(AssertUnwindSafe(row)).is_ok() {
             continue;
         }
-        // A fault of the program outside of a turn. The row is lost, the thread and the bot are not.
+        // A fault of the program outside of a turn. The row is lost, the thread and the bot are not: running it
+        // again would most likely end the same way.
         tracing::error!(bot = %cell.identity.name, "the program panicked around a turn; please report it");
-        drop(crate::script::turn::leave());
+        drop(turn::leave());
         host = Host::new();
-        shared.release(&cell);
+        if reader.is_none() {
+            reader = shared.data.reader().inspect_err(|error| tracing::error!(%error, "no reader")).ok();
+        }
+        batch::tell(shared, &cell, Turned { handled, ..Turned::default() });
     }
 }
 
 /// Runs what waits for a bot, up to a row, and hands it to the store.
-fn run_row(shared: &Arc<Shared>, cell: &Arc<Cell>, host: &mut Host, reader: &mut Option<Box<dyn Read>>) {
-    let work = cell.take_work();
+fn run_row(
+    shared: &Arc<Shared>,
+    cell: &Arc<Cell>,
+    work: Work,
+    host: &mut Host,
+    reader: &mut Option<Box<dyn Read>>,
+) {
     if work.removed {
         shared.ticker.lost(work.items.iter().filter_map(batch::timer));
         cell.dispose();

@@ -138,7 +138,7 @@ impl Ticker {
     pub(super) fn lost(&self, ids: impl Iterator<Item = i64>) {
         let any = {
             let mut state = locked(&self.state);
-            ids.fold(false, |any, id| state.flying.remove(&id) || any)
+            ids.filter(|id| state.flying.remove(id)).count() > 0
         };
         if any {
             self.look_again();

@@ -340,3 +340,42 @@ fn timers_of_a_full_bot_do_not_crowd_out_those_of_others() {
     assert_eq!(other.told.wait_texts(|said| said.len() == 2), ["set", "due"]);
     assert!(started.elapsed() < Duration::from_millis(1900), "the full bot was waited for");
 }
+
+#[test]
+fn a_panic_around_a_turn_costs_one_row_and_no_thread() {
+    struct Panicking(super::Told);
+    impl crate::script::Sink for Panicking {
+        fn durable(&self, action: &crate::action::Action) -> Option<crate::script::Stanza> {
+            match action {
+                crate::action::Action::Message(message) if message.text == "bad" => {
+                    std::panic::resume_unwind(Box::new("on purpose"))
+                }
+                _ => None,
+            }
+        }
+
+        fn turned(&self, turned: crate::script::Turned) {
+            self.0.turned(turned);
+        }
+    }
+    let rig = Rig::with(1, |clock| Arc::new(Memory::new(clock)));
+    let sink = Arc::new(Panicking(super::Told::default()));
+    let source = r#"on("message", |m| { m.reply(m.text); store::incr("n"); if m.text == "n" { m.reply(store::get("n")); } });"#;
+    let jid = super::jid("helper@example.org").to_bare();
+    let spec = BotSpec {
+        name: "helper".to_owned(),
+        jid,
+        scripts: vec![script("main", source)],
+        queue: 3,
+        admins: Vec::new(),
+    };
+    let handle = rig.pool.add(spec, sink.clone());
+    for (number, text) in [(1, "good"), (2, "bad"), (3, "n")] {
+        let event = message("ann@example.org", text);
+        handle.deliver(Delivery { event, number: Some(number), key: text.to_owned() }).expect("room");
+        let turned = sink.0.wait(|turned| turned.handled == [number]);
+        // What the bad one wrote went with it, and what was stored before can still be read.
+        let expected: &[&str] = [&["good"][..], &[], &["n", "2"]][number as usize - 1];
+        assert_eq!(texts(&turned.actions), expected);
+    }
+}
