@@ -1,9 +1,10 @@
 //! Rhapsode: XMPP chat bots as scripts, many accounts in one process.
 //!
-//! Modules in reading order; each may import only from those above its layer,
+//! `docs/architecture.md` has the reading order. Each module may import only what its layer allows,
 //! which `tests/architecture.rs` checks.
 
 pub mod action;
+pub mod actor;
 pub mod cli;
 pub mod config;
 pub mod datetime;
@@ -16,14 +17,13 @@ pub mod net;
 pub mod ns;
 pub mod ops;
 pub mod printable;
+pub mod script;
 pub mod secret;
 #[cfg(feature = "demo")]
 pub mod server;
-pub mod script;
 pub mod session;
 pub mod stanza;
 pub mod store;
 pub mod stream;
 pub mod xep;
 pub mod xml;
-pub mod actor;

@@ -236,7 +236,8 @@ impl Reader<'_> {
             }
         }
         if !rooms.is_empty() {
-            let found = Diagnostic::warning("config::not_used_yet", "rooms are not joined yet in this version");
+            let found =
+                Diagnostic::warning("config::not_used_yet", "rooms are not joined yet in this version");
             self.decoder.report(found, node, "read and checked only");
         }
         rooms.into_iter().map(|(room, _)| room).collect()

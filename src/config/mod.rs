@@ -73,13 +73,9 @@ pub fn inspect(path: &Path, surroundings: &Surroundings<'_>) -> Inspection {
     let (source, root, problems) = yaml::parse(&name, &text);
     match root {
         Some(root) => resolve(path, &root, Decoder::new(source, problems), surroundings),
-        None => Inspection {
-            settings: None,
-            scripts: Vec::new(),
-            storage: None,
-            bots: 0,
-            diagnostics: problems,
-        },
+        None => {
+            Inspection { settings: None, scripts: Vec::new(), storage: None, bots: 0, diagnostics: problems }
+        }
     }
 }
 

@@ -151,7 +151,8 @@ fn permissions(decoder: &mut Decoder, node: &Node) -> Permissions {
         granted.shared = decoder.boolean(&shared.value, "`shared`").unwrap_or_default();
     }
     if !granted.http.is_empty() || granted.shared {
-        let found = Diagnostic::warning("config::not_used_yet", "no script function asks for permissions yet");
+        let found =
+            Diagnostic::warning("config::not_used_yet", "no script function asks for permissions yet");
         decoder.report(found, node, "read and checked only");
     }
     granted

@@ -22,9 +22,9 @@ mod reload;
 mod seed;
 #[cfg(feature = "demo")]
 mod server;
-mod support;
 #[cfg(feature = "demo")]
 mod steps;
+mod support;
 #[cfg(feature = "demo")]
 mod swaps;
 mod transcripts;

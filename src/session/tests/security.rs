@@ -102,7 +102,8 @@ fn s16_an_error_is_a_bounce_and_never_a_text_and_never_answered() {
 
 #[test]
 fn s16_own_words_are_marked_so_that_nobody_answers_them() {
-    let mut account = Account::online("", |config| config.own_bots = Arc::new([bare("other@example.org")].into()));
+    let mut account =
+        Account::online("", |config| config.own_bots = Arc::new([bare("other@example.org")].into()));
     let mut own = |from: &str| {
         let got = account.feed(&format!("<message from='{from}' type='chat'><body>x</body></message>"));
         let [Event::Message(message)] = events(&got)[..] else { panic!("{got:?}") };
