@@ -38,15 +38,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("# tls: { mode: starttls, ca: certs/ca.pem }", "tls: { ca: ca.pem }"),
     ("login: { pace: 10/s, jitter: 30s }", "login: { pace: none, jitter: 1s }"),
 ];
-/// What the demo adds: `--bots N` writes the file that is named here.
-const CROWD: &str = r#"
-# `rhapsode demo --bots N` fills accounts.csv.
-templates:
-  crowd: { scripts: [echo] }
-accounts_files:
-  - { file: accounts.csv, template: crowd, jid: "{name}@demo.localhost", password: { file: secrets/demo } }
-"#;
-/// The bulk file of [`CROWD`].
+/// The bulk file: `--bots N` writes it.
 const BULK: &str = "accounts.csv";
 /// The secret of [`CHANGES`].
 const SECRET: &str = "secrets/demo";
@@ -140,7 +132,22 @@ impl Folder {
 /// The shipped configuration, changed to the demo's server.
 fn config() -> String {
     let changed = CHANGES.iter().fold(CONFIG.to_owned(), |text, (from, to)| text.replace(from, to));
-    changed + CROWD
+    format!("{changed}\n# `rhapsode demo --bots N` fills {BULK}.\n{}", crowd())
+}
+
+/// What the demo adds to the shipped configuration: the accounts of the bulk file.
+fn crowd() -> String {
+    let additions = serde_json::json!({
+        "templates": { "crowd": { "scripts": ["echo"] } },
+        "accounts_files": [{
+            "file": BULK,
+            "template": "crowd",
+            "jid": format!("{{name}}@{DOMAIN}"),
+            "password": { "file": SECRET },
+        }],
+    });
+    // Plain maps, lists and texts can always be written.
+    serde_yaml::to_string(&additions).expect("built three lines above of nothing but JSON values")
 }
 
 /// The line with another address, where it is the one that names the demo server.
