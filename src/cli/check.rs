@@ -47,8 +47,13 @@ pub fn run(command: Check, common: &Common) -> Result<(), Failure> {
     print!("{}", render(&diagnostics, format));
     if command.format == Form::Human {
         let line = summary(&diagnostics).unwrap_or_else(|| "✓ no problems".to_owned());
-        println!("{line}  ({} bots, {} scripts checked)", found.bots, found.scripts.len());
+        println!("{line}  ({}, {} checked)", count(found.bots, "bot"), count(found.scripts.len(), "script"));
     }
     let bad = diagnostics.iter().any(|problem| command.deny_warnings || Diagnostic::is_error(problem));
     if bad { Err(Failure::Said) } else { Ok(()) }
+}
+
+/// `1 bot`, `2 bots`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
