@@ -7,10 +7,10 @@
 //!             │                                       │
 //!    ┌────────▼────────┐   Deliver       ┌────────────▼──┐
 //!    │ account         ├────────────────▶│ bot           │
-//!    │ stream, session │◀────────────────┤ its queue     │
-//!    └──▲──────────┬───┘   Turned        └───────┬───────┘
-//!  Inbound      transmit                          │ batches
-//!  (reply gated)   │                       script pool, then store
+//!    │ stream, session │◀──────┐         │ its queue     │
+//!    └──▲──────────┬───┘ Turned│         └───────┬───────┘
+//!  Inbound      transmit       │                  │ batches
+//!  (reply gated)   │           └─────────── script pool, then store
 //!    ┌──┴──────────▼───┐
 //!    │ link task       │
 //!    └─────────────────┘
@@ -32,3 +32,4 @@ pub mod registry;
 pub mod runtime;
 pub mod status;
 pub mod throttle;
+pub mod transport;

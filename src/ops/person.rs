@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::action::Action;
+use crate::actor::transport::secured;
 use crate::event::Event;
 use crate::ids::{IdSource, Seed};
 use crate::jid::BareJid;
@@ -20,7 +21,7 @@ use crate::net::{Target, TlsMode};
 use crate::secret::Password;
 use crate::session::{Session, SessionConfig, SessionOutput};
 use crate::stream::sasl::Credentials;
-use crate::stream::{Hangup, Initiating, Output, Secured, Stream, StreamEvent};
+use crate::stream::{Hangup, Initiating, Output, Stream, StreamEvent};
 
 /// Actions that may wait to be carried out.
 const QUEUE: usize = 64;
@@ -158,14 +159,7 @@ impl Driver {
             }
             LinkEvent::Secured(info) => {
                 if let Some(stream) = &mut self.stream {
-                    let secured = Secured {
-                        exporter: info.exporter,
-                        end_point: info.end_point,
-                        verified: true,
-                        tls13: info.tls13,
-                        peer_identity: None,
-                    };
-                    stream.on_secured(now, secured);
+                    stream.on_secured(now, secured(info));
                 }
             }
             LinkEvent::Bytes(bytes) => {

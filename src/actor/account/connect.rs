@@ -8,6 +8,7 @@ use crate::actor::account::Account;
 use crate::actor::backoff::Intensity;
 use crate::actor::message::{Gate, Inbound};
 use crate::actor::status::State;
+use crate::actor::transport::secured;
 use crate::config::settings::TlsMode as Mode;
 use crate::jid::Jid;
 use crate::moment::Moment;
@@ -16,7 +17,7 @@ use crate::net::link::{Gone, LinkEvent, LinkOwner};
 use crate::net::{Target, TlsMode};
 use crate::stream::fault::{Fault, Next, Pause, What};
 use crate::stream::sasl::Credentials;
-use crate::stream::{Hangup, Initiating, Secured, Stream};
+use crate::stream::{Hangup, Initiating, Stream};
 
 /// How long a stream may take to close before the link is cut.
 const CLOSING: Duration = Duration::from_secs(3);
@@ -192,14 +193,7 @@ impl Account {
             }
             LinkEvent::Secured(info) => {
                 if let Some(stream) = &mut self.stream {
-                    let secured = Secured {
-                        exporter: info.exporter,
-                        end_point: info.end_point,
-                        verified: true,
-                        tls13: info.tls13,
-                        peer_identity: None,
-                    };
-                    stream.on_secured(now.at, secured);
+                    stream.on_secured(now.at, secured(info));
                 }
             }
             LinkEvent::Bytes(bytes) => {
