@@ -20,7 +20,7 @@ use rhapsode::jid::{BareJid, Jid};
 use rhapsode::moment::Moment;
 use rhapsode::script::loader::compile;
 use rhapsode::script::pool::{BotHandle, Pool, PoolOptions};
-use rhapsode::script::{BotSpec, Delivery, Limits, ScriptUse, Sink, Stanza, Turned};
+use rhapsode::script::{BotSpec, Delivery, Limits, Permissions, ScriptUse, Sink, Stanza, Turned};
 use rhapsode::session;
 use rhapsode::store::{Durability, Store, StoreOptions};
 use rhapsode::xml::writer;
@@ -132,10 +132,23 @@ impl Player {
     fn new(pool: &Pool, name: &str, source: &str, answers: Option<&Sender<Duration>>) -> Self {
         let compiled =
             compile(name, Path::new("bench.rhai"), source).expect("the bench's own script compiles");
-        let scripts =
-            vec![ScriptUse { name: "main".to_owned(), compiled, config: json!({}), limits: Limits::DEFAULT }];
+        let scripts = vec![ScriptUse {
+            name: "main".to_owned(),
+            compiled,
+            config: json!({}),
+            limits: Limits::DEFAULT,
+            permissions: Permissions::default(),
+            timezone: jiff::tz::TimeZone::UTC,
+        }];
         let jid = BareJid::parse(&format!("{name}@bench.example")).expect("a plain name");
-        let spec = BotSpec { name: name.to_owned(), jid, scripts, queue: 256, admins: Vec::new() };
+        let spec = BotSpec {
+            name: name.to_owned(),
+            jid,
+            scripts,
+            queue: 256,
+            admins: Vec::new(),
+            schedules: Vec::new(),
+        };
         let asked = Arc::new(Mutex::new(Vec::new()));
         let ear = Ear { asked: Arc::clone(&asked), answers: answers.cloned().map(Mutex::new) };
         Self { handle: pool.add(spec, Arc::new(ear)), asked }

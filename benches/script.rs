@@ -15,7 +15,7 @@ use rhapsode::moment::Moment;
 use rhapsode::script::data::Memory;
 use rhapsode::script::loader::compile;
 use rhapsode::script::pool::{BotHandle, Pool, PoolOptions};
-use rhapsode::script::{BotSpec, Delivery, Limits, ScriptUse, Sink, Turned};
+use rhapsode::script::{BotSpec, Delivery, Limits, Permissions, ScriptUse, Sink, Turned};
 
 const ECHO: &str = r#"on("message", |m| m.reply(`you said: ${m.text}`));"#;
 const ROUTER: &str = r#"
@@ -50,6 +50,8 @@ fn start(source: &str) -> (Pool, BotHandle, Receiver<usize>) {
         compiled,
         config: serde_json::json!({}),
         limits: Limits::DEFAULT,
+        permissions: Permissions::default(),
+        timezone: jiff::tz::TimeZone::UTC,
     };
     let (sender, receiver) = sync_channel(EVENTS as usize * 2);
     let jid = BareJid::parse("bot@example.org").expect("a valid address");
@@ -59,6 +61,7 @@ fn start(source: &str) -> (Pool, BotHandle, Receiver<usize>) {
         scripts: vec![uses],
         queue: EVENTS as usize,
         admins: Vec::new(),
+        schedules: Vec::new(),
     };
     let handle = pool.add(spec, Arc::new(Counted(sender)));
     (pool, handle, receiver)

@@ -7,6 +7,7 @@ pub mod action;
 pub mod actor;
 pub mod cli;
 pub mod config;
+pub mod cron;
 pub mod datetime;
 pub mod diagnostic;
 pub mod event;

@@ -26,6 +26,7 @@ const LAYERS: &[Layer] = &[
     layer("secret", 0, true, &[]),
     layer("diagnostic", 0, true, &[]),
     layer("printable", 0, true, &[]),
+    layer("cron", 0, false, &["diagnostic"]),
     layer("jid", 0, true, &[]),
     layer("xml", 0, true, &["ns"]),
     layer("stanza", 1, true, &["xml", "jid", "ns"]),
@@ -44,9 +45,9 @@ const LAYERS: &[Layer] = &[
         "script",
         5,
         false,
-        &["store", "event", "action", "stanza", "xml", "jid", "ns", "ids", "moment", "diagnostic"],
+        &["store", "event", "action", "stanza", "xml", "jid", "ns", "ids", "moment", "diagnostic", "cron"],
     ),
-    layer("config", 5, false, &["jid", "secret", "diagnostic"]),
+    layer("config", 5, false, &["jid", "secret", "diagnostic", "cron"]),
     layer("net", 5, false, &["jid"]),
     layer(
         "actor",
@@ -54,7 +55,7 @@ const LAYERS: &[Layer] = &[
         false,
         &[
             "net", "config", "script", "store", "session", "stream", "xep", "event", "action", "stanza",
-            "xml", "jid", "ns", "ids", "moment", "secret",
+            "xml", "jid", "ns", "ids", "moment", "secret", "cron",
         ],
     ),
     layer(

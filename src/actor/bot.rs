@@ -119,9 +119,9 @@ impl Handler<Swap> for Bot {
     type Result = ();
 
     fn handle(&mut self, message: Swap, _: &mut Context<Self>) {
-        let Swap { scripts, admins, queue } = message;
+        let Swap { scripts, admins, queue, schedules } = message;
         let Some(handle) = &self.handle else { return };
-        handle.configure(admins, queue);
+        handle.configure(admins, queue, schedules);
         if let Some(scripts) = scripts {
             handle.swap(scripts);
         }
@@ -178,5 +178,6 @@ pub fn bot_spec(settings: &crate::config::settings::BotSettings, scripts: Vec<Sc
         scripts,
         queue: settings.limits.queue,
         admins: settings.admins.clone(),
+        schedules: settings.schedules.clone(),
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::actor::status::Board;
 use crate::config::diff::Plan;
 use crate::config::settings::{BotSettings, Settings};
+use crate::cron::Schedule;
 use crate::jid::{BareJid, Jid};
 use crate::net::link::LinkEvent;
 use crate::script::{Delivery, ScriptUse};
@@ -57,6 +58,8 @@ pub struct Swap {
     pub admins: Vec<BareJid>,
     /// Events that may wait.
     pub queue: usize,
+    /// What the bot does by the clock.
+    pub schedules: Vec<Schedule>,
 }
 
 impl Message for Swap {

@@ -300,7 +300,12 @@ impl Registry {
         if let Some(scripts) = &scripts {
             entry.scripts.clone_from(scripts);
         }
-        let swap = Swap { scripts, admins: bot.admins.clone(), queue: bot.limits.queue };
+        let swap = Swap {
+            scripts,
+            admins: bot.admins.clone(),
+            queue: bot.limits.queue,
+            schedules: bot.schedules.clone(),
+        };
         let Some(unit) = &entry.running else { return };
         if other_account {
             // Roster, session and keys belong to the address: nothing of the old one is kept.

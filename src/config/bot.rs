@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::config::decode::Decoder;
+use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
@@ -16,6 +18,7 @@ use crate::config::settings::{
     TlsMode, TurnLimits,
 };
 use crate::config::yaml::{Entry, Kind, Node};
+use crate::cron::Schedule;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::jid::BareJid;
 use crate::secret::Password;
@@ -48,6 +51,8 @@ pub struct Partial {
     limits: Limits,
     presence: Presence,
     lang: String,
+    timezone: TimeZone,
+    schedules: Vec<Schedule>,
     labels: BTreeMap<String, String>,
     paused: Option<String>,
 }
@@ -70,6 +75,8 @@ impl Partial {
             limits: self.limits,
             presence: self.presence,
             lang: self.lang,
+            timezone: self.timezone,
+            schedules: self.schedules,
             labels: self.labels,
             paused: self.paused,
             place,
@@ -84,6 +91,9 @@ impl Reader<'_> {
         let value = |key: &str| node.get(key).map(|entry| &entry.value);
         let limits = value("limits").map(|it| self.limits(it)).unwrap_or(DEFAULT_LIMITS);
         let config = node.get("config");
+        let timezone = value("timezone").map(|it| schedules::timezone(&mut self.decoder, it));
+        let timezone = timezone.unwrap_or(TimeZone::UTC);
+        let bots = value("permissions").map(|it| self.permissions(it)).unwrap_or_default();
         Partial {
             jid: value("jid").and_then(|it| {
                 let address = self.decoder.address(it, "`jid`", true)?;
@@ -94,7 +104,7 @@ impl Reader<'_> {
             server: value("server").and_then(|it| self.decoder.host_port(it, "`server`")),
             tls: value("tls").map(|it| self.tls(it)).unwrap_or_default(),
             resource: value("resource").map(|it| self.resource(it)).unwrap_or_default(),
-            scripts: value("scripts").map(|it| self.uses(it, config, &limits)).unwrap_or_default(),
+            scripts: value("scripts").map(|it| self.uses(it, config, &limits, &bots)).unwrap_or_default(),
             config: config.map(|it| self.config(&it.value)).unwrap_or_default(),
             rooms: value("rooms").map(|it| self.rooms(it)).unwrap_or_default(),
             accept: value("accept").map(|it| self.accept(it)).unwrap_or_default(),
@@ -102,10 +112,19 @@ impl Reader<'_> {
             limits,
             presence: value("presence").map(|it| self.presence(it)).unwrap_or_default(),
             lang: value("lang").and_then(|it| self.lang(it)).unwrap_or_else(|| "en".to_owned()),
+            schedules: value("schedules")
+                .map(|it| schedules::schedules(&mut self.decoder, it, &timezone))
+                .unwrap_or_default(),
+            timezone,
             labels: value("labels").map(|it| self.labels(it)).unwrap_or_default(),
             paused: value("paused").and_then(|it| self.paused(it)),
         }
-        .checked(self, value("permissions"))
+    }
+
+    /// Bots that all scripts of the bot may talk to.
+    fn permissions(&mut self, node: &Node) -> Vec<String> {
+        self.decoder.map(node, "bot_permissions");
+        node.get("bots").map(|it| schedules::bots(&mut self.decoder, &it.value)).unwrap_or_default()
     }
 
     fn tls(&mut self, node: &Node) -> Tls {
@@ -163,7 +182,13 @@ impl Reader<'_> {
         }
     }
 
-    fn uses(&mut self, node: &Node, shared: Option<&Entry>, limits: &Limits) -> Vec<ScriptUse> {
+    fn uses(
+        &mut self,
+        node: &Node,
+        shared: Option<&Entry>,
+        limits: &Limits,
+        bots: &[String],
+    ) -> Vec<ScriptUse> {
         let mut uses: Vec<ScriptUse> = Vec::new();
         for item in self.decoder.list(node, "scripts").unwrap_or_default() {
             let (name_node, own) = match &item.kind {
@@ -186,7 +211,7 @@ impl Reader<'_> {
                 self.decoder.note(found.at(place, "again here").at(first.place.clone(), "first here"));
                 continue;
             }
-            uses.push(self.script_use(name, place, [shared, own], limits));
+            uses.push(self.script_use(name, place, [shared, own], limits, bots));
         }
         uses
     }
@@ -198,6 +223,7 @@ impl Reader<'_> {
         place: Place,
         levels: [Option<&Entry>; 2],
         limits: &Limits,
+        bots: &[String],
     ) -> ScriptUse {
         let mut config = Map::new();
         let mut places = BTreeMap::new();
@@ -208,13 +234,16 @@ impl Reader<'_> {
                 places.insert(entry.key.clone(), from_row.unwrap_or_else(|| self.decoder.key_place(entry)));
             }
         }
-        let own = self.scripts.known.get(&name).map(|script| script.limits).unwrap_or_default();
+        let script = self.scripts.known.get(&name);
+        let mut permissions = script.map(|script| script.permissions.clone()).unwrap_or_default();
+        permissions.bots.extend(bots.iter().cloned());
+        let own = script.map(|script| script.limits).unwrap_or_default();
         let limits = TurnLimits {
             turn: own.turn.unwrap_or(limits.turn.turn),
             operations: own.operations.unwrap_or(limits.turn.operations),
             memory: own.memory.unwrap_or(limits.turn.memory),
         };
-        ScriptUse { script: name, config, places: Arc::new(places), limits, place }
+        ScriptUse { script: name, config, places: Arc::new(places), limits, permissions, place }
     }
 
     fn config(&mut self, node: &Node) -> Map<String, Value> {
@@ -382,16 +411,6 @@ impl Reader<'_> {
             "yes" | "no" | "on" | "off" => self.decoder.boolean(node, "`paused`").map(|_| String::new()),
             reason => Some(reason.to_owned()),
         }
-    }
-}
-
-impl Partial {
-    /// `permissions` of a bot grants nothing yet: only an empty map is accepted.
-    fn checked(self, reader: &mut Reader<'_>, permissions: Option<&Node>) -> Self {
-        if let Some(node) = permissions {
-            reader.decoder.map(node, "bot_permissions");
-        }
-        self
     }
 }
 

@@ -124,6 +124,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
         ("paused", old.paused == new.paused),
         ("presence", old.presence == new.presence),
         ("rooms", same_rooms),
+        ("schedules", old.schedules == new.schedules),
     ])
 }
 
@@ -143,12 +144,18 @@ fn script_changes(
         keys.insert("scripts".to_owned());
     }
     let earlier: BTreeMap<&str, &ScriptUse> = was.scripts.iter().map(|it| (it.script.as_str(), it)).collect();
+    if was.timezone != bot.timezone {
+        keys.insert("timezone".to_owned());
+    }
     for entry in &bot.scripts {
         let Some(earlier) = earlier.get(entry.script.as_str()) else { continue };
         for key in entry.config.keys().chain(earlier.config.keys()) {
             if entry.config.get(key) != earlier.config.get(key) {
                 keys.insert(format!("config.{key}"));
             }
+        }
+        if entry.permissions.bots != earlier.permissions.bots {
+            keys.insert("permissions.bots".to_owned());
         }
         let (then, now) = (earlier.limits, entry.limits);
         keys.extend(differing(&[

@@ -13,6 +13,7 @@ mod bot;
 mod decode;
 pub mod diff;
 mod resolve;
+mod schedules;
 pub mod schema;
 mod scripts;
 mod secrets;

@@ -534,6 +534,10 @@ accounts_files:
         assert_eq!(bot.paused.as_deref(), Some("moved to another server"));
         assert_eq!(settings.scripts["help"].permissions.http, ["api.example.net", "*.feeds.example"]);
         assert_eq!(settings.login, Login { pace: None, jitter: Duration::ZERO });
+        assert_eq!(bot.scripts[0].permissions.bots, ["fixed", "*"]);
+        let zones: Vec<_> = bot.schedules.iter().map(|it| it.cron.zone().iana_name()).collect();
+        assert_eq!(zones, [Some("Europe/Oslo"), Some("America/New_York")]);
+        assert_eq!((bot.schedules[0].emit.as_str(), bot.schedules[1].catch_up), ("morning", true));
         let fixed = &settings.bots[1];
         assert_eq!(
             (fixed.resource.clone(), fixed.paused.clone()),
@@ -571,7 +575,7 @@ accounts_files:
                 );
             }
         }
-        assert!(section("bot").later.contains(&"schedules"));
+        assert!(section("").later.contains(&"metrics"));
     }
 
     /// Half a file and a file with a slip of the finger give problems or settings, never a panic.
@@ -628,6 +632,7 @@ accounts_files:
                 format!("scripts:\n  s:\n    {}:\n      {line}", part.trim_start_matches("script_"))
             }
             "bot_permissions" => format!("{bot}permissions:\n      {line}"),
+            "schedule" => format!("{bot}schedules:\n    - {line}"),
             "use" => format!("{bot}scripts:\n    - {line}"),
             "limits" | "tls" | "presence" => format!("{bot}{part}:\n      {line}"),
             "send" => format!("{bot}limits:\n      send:\n        {line}"),
@@ -694,7 +699,11 @@ bots:
     admins: [ops@example.org]
     limits: { turn: 50ms, operations: 200k, memory: 4MiB, send: { rate: none, burst: 10 }, queue: 1000 }
     presence: { show: chat, status: "Ask me: !help", priority: -1 }
-    permissions: {}
+    permissions: { bots: [fixed, "*"] }
+    timezone: Europe/Oslo
+    schedules:
+      - { cron: "0 9 * * MON-FRI", emit: morning }
+      - { cron: "@daily", timezone: America/New_York, emit: night, catch_up: true }
     labels: { team: support }
     paused: moved to another server
   fixed: { jid: fixed@example.org, password: { env: PW }, resource: desk, accept: roster, paused: false }

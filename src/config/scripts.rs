@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::bot::{check_name, memory_range, operations_range, turn_range};
 use crate::config::decode::Decoder;
+use crate::config::schedules::bots;
 use crate::config::secrets::io_words;
 use crate::config::settings::{Permissions, ScriptSettings, TurnOverrides};
 use crate::config::yaml::{Kind, Node};
@@ -150,7 +151,8 @@ fn permissions(decoder: &mut Decoder, node: &Node) -> Permissions {
     if let Some(shared) = node.get("shared") {
         granted.shared = decoder.boolean(&shared.value, "`shared`").unwrap_or_default();
     }
-    if !granted.http.is_empty() || granted.shared {
+    granted.bots = node.get("bots").map(|it| bots(decoder, &it.value)).unwrap_or_default();
+    if !granted.http.is_empty() {
         let found =
             Diagnostic::warning("config::not_used_yet", "no script function asks for permissions yet");
         decoder.report(found, node, "read and checked only");

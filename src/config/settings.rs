@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::cron::Schedule;
 use crate::diagnostic::Place;
 use crate::jid::BareJid;
 use crate::secret::Password;
@@ -61,6 +63,10 @@ pub struct BotSettings {
     pub presence: Presence,
     /// Language of its streams, `xml:lang`.
     pub lang: String,
+    /// By whose wall clock its scripts tell the time.
+    pub timezone: TimeZone,
+    /// What it does by the clock.
+    pub schedules: Vec<Schedule>,
     /// Words for `status`, metrics and filters.
     pub labels: BTreeMap<String, String>,
     /// The reason it stays offline, empty when none was given; `None` while it runs.
@@ -80,6 +86,8 @@ pub struct ScriptUse {
     pub places: Arc<BTreeMap<String, Place>>,
     /// The bot's limits with the script's own over them.
     pub limits: TurnLimits,
+    /// What the script is granted, and the bot.
+    pub permissions: Permissions,
     /// Where the bot names the script.
     pub place: Place,
 }
@@ -106,6 +114,8 @@ pub struct Permissions {
     pub http: Vec<String>,
     /// Whether it may use the store that all bots have in common.
     pub shared: bool,
+    /// Bots it may talk to; `*` means all.
+    pub bots: Vec<String>,
 }
 
 /// What one turn of a script may use up.

@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::script::error::{Kind, ScriptError};
 use crate::script::inspect::inspect;
 use crate::script::loader::{Compiled, compile};
-use crate::script::{Limits, ScriptUse};
+use crate::script::{Limits, Permissions, ScriptUse};
 
 /// Compiled scripts by their name in the configuration.
 pub type Library = BTreeMap<String, Compiled>;
@@ -43,7 +43,11 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for bot in &settings.bots {
         for (script, settings) in uses(bot, library).iter().zip(&bot.scripts) {
-            if !seen.insert((script.name.clone(), script.config.to_string())) {
+            if !seen.insert((
+                script.name.clone(),
+                script.config.to_string(),
+                format!("{:?}", script.permissions),
+            )) {
                 continue;
             }
             let problems = match inspect(script, now) {
@@ -83,6 +87,12 @@ pub fn uses(bot: &BotSettings, library: &Library) -> Vec<ScriptUse> {
             compiled: library.get(&script.script)?.clone(),
             config: Value::Object(script.config.clone()),
             limits: limits(script.limits),
+            permissions: Permissions {
+                http: script.permissions.http.clone(),
+                shared: script.permissions.shared,
+                bots: script.permissions.bots.clone(),
+            },
+            timezone: bot.timezone.clone(),
         })
     };
     bot.scripts.iter().filter_map(one).collect()

@@ -165,7 +165,7 @@ pub(super) fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
 pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
-        Item::After { .. } | Item::Every { .. } => None,
+        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } => None,
     }
 }
 
@@ -176,6 +176,6 @@ pub(super) fn timer(item: &Item) -> Option<i64> {
             Event::Timer(timer) => Some(timer.id),
             _ => None,
         },
-        Item::After { .. } | Item::Every { .. } => None,
+        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } => None,
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rhai::Dynamic;
 
 use crate::action::Action;
 use crate::event::{Answer, Event, SubscriptionVerb, Timer};
 use crate::script::api::events::{self, AnswerObject};
 use crate::script::api::timer::TimerObject;
+use crate::script::clockwork::Clockwork;
 use crate::script::declare::{Handler, Wants};
 use crate::script::error::ScriptError;
 use crate::script::host::Host;
@@ -21,6 +23,7 @@ use crate::store::{Scope, TimerRow};
 pub(super) struct Bot {
     pub(super) identity: Arc<Identity>,
     pub(super) slots: Vec<Slot>,
+    pub(super) clockwork: Clockwork,
     generations: u64,
 }
 
@@ -37,6 +40,8 @@ pub(super) struct Slot {
 pub(super) enum Item {
     /// A closure of `timer::after` is due.
     After { script: String, generation: u64, id: i64 },
+    /// A slot of a `cron` is due, or with an empty name of a schedule of the bot.
+    Cron { script: String, generation: u64, at: usize, slot: Timestamp },
     /// Something happened.
     Event(Delivery),
     /// A repetition is due.
@@ -55,6 +60,7 @@ pub(super) struct Wake {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WakeKind {
     After { id: i64 },
+    Cron { at: usize, slot: Timestamp },
     Every { at: usize },
 }
 
@@ -74,7 +80,7 @@ pub(super) struct Progress {
 impl Bot {
     /// A bot without scripts: [`Bot::swap`] gives it some.
     pub(super) fn new(identity: Arc<Identity>) -> Self {
-        Self { identity, slots: Vec::new(), generations: 0 }
+        Self { identity, slots: Vec::new(), clockwork: Clockwork::default(), generations: 0 }
     }
 
     /// Its scripts and how they are.
@@ -138,6 +144,12 @@ impl Bot {
                     caller.call_whole(function, Vec::new())
                 });
             }
+            Item::Cron { script, generation, at, slot } if script.is_empty() => {
+                self.schedule(*generation, *at, *slot, host, around, progress);
+            }
+            Item::Cron { script, generation, at, slot } => {
+                self.cron(script, *generation, *at, *slot, host, around, progress);
+            }
             Item::Event(delivery) => self.event(delivery, host, around, progress),
             Item::Every { script, generation, at: index, due } => {
                 let Some(at) = self.living(script, *generation) else { return };
@@ -166,7 +178,7 @@ impl Bot {
         }
     }
 
-    fn living(&self, script: &str, generation: u64) -> Option<usize> {
+    pub(super) fn living(&self, script: &str, generation: u64) -> Option<usize> {
         let lives = |slot: &Slot| {
             slot.uses.name == script && slot.instance.as_ref().is_some_and(|i| i.generation == generation)
         };
@@ -187,7 +199,7 @@ impl Bot {
                 if let Some(slot) = before {
                     self.end(slot, host, around, progress);
                 }
-                wakes(&instance, progress);
+                self.wakes(&instance, around, progress);
                 let mut slot = Slot { uses, instance: Some(instance), trouble: None };
                 self.begin(&mut slot, host, around, progress);
                 slot
@@ -412,8 +424,8 @@ impl Bot {
         let failure = match loaded {
             Ok(mut instance) => {
                 if instance.inherit(leaked) {
-                    wakes(&instance, progress);
-                    slot.instance = Some(instance);
+                    self.wakes(&instance, around, progress);
+                    self.slots[at].instance = Some(instance);
                     return;
                 }
                 let message = format!(
@@ -429,7 +441,20 @@ impl Bot {
             Err(failure) => failure,
         };
         progress.failures.push(failure.clone());
-        slot.trouble = Some(failure);
+        self.slots[at].trouble = Some(failure);
+    }
+
+    /// The repetitions of a script that has just been loaded.
+    fn wakes(&mut self, instance: &Instance, around: &mut Surroundings, progress: &mut Progress) {
+        let (script, generation) = (&instance.uses.name, instance.generation);
+        progress.standing.extend(instance.declared.every.iter().enumerate().map(|(at, every)| Wake {
+            script: script.clone(),
+            generation,
+            kind: WakeKind::Every { at },
+            span: every.span,
+        }));
+        let jobs: Vec<_> = instance.declared.cron.iter().map(|cron| cron.job.clone()).collect();
+        self.await_crons(script, generation, &jobs, around, progress);
     }
 }
 
@@ -476,16 +501,6 @@ fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
     }));
 }
 
-/// The repetitions of a script that has just been loaded.
-fn wakes(instance: &Instance, progress: &mut Progress) {
-    progress.standing.extend(instance.declared.every.iter().enumerate().map(|(at, every)| Wake {
-        script: instance.uses.name.clone(),
-        generation: instance.generation,
-        kind: WakeKind::Every { at },
-        span: every.span,
-    }));
-}
-
 /// Handlers of a script for any of the names that take an event of that sort.
 fn handlers<'a>(slot: &'a Slot, names: &'a [&str], sort: Wants) -> impl Iterator<Item = &'a Handler> {
     let all = slot.instance.iter().flat_map(|instance| &instance.declared.handlers);
@@ -505,6 +520,8 @@ fn same(old: &ScriptUse, new: &ScriptUse) -> bool {
         && old.compiled.path() == new.compiled.path()
         && old.config == new.config
         && old.limits == new.limits
+        && old.permissions == new.permissions
+        && old.timezone == new.timezone
 }
 
 fn simple_name(event: &Event) -> &'static str {

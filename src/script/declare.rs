@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use rhai::{Dynamic, FnPtr, Map};
 use serde_json::Value;
 
+use crate::cron::{self, Cron, Unreadable};
+use crate::script::clockwork::{CronJob, Job, unused};
 use crate::script::command::CommandSpec;
 use crate::script::error::{Kind, Thrown, nearest};
 use crate::script::values;
@@ -17,6 +20,7 @@ pub(super) struct Declared {
     pub handlers: Vec<Handler>,
     pub commands: Vec<Command>,
     pub every: Vec<Every>,
+    pub cron: Vec<CronJob>,
     pub options: BTreeMap<String, OptionSpec>,
     /// Parameters of every function of the script, closures included, by name.
     pub arities: Arc<BTreeMap<String, Vec<usize>>>,
@@ -121,6 +125,9 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("unsubscribed", "somebody took the bot's view of their presence away"),
 ];
 
+/// Most cron lines of one script.
+const CRONS: usize = 100;
+
 impl Declared {
     /// Notes a handler.
     pub(super) fn on(&mut self, event: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
@@ -190,6 +197,43 @@ impl Declared {
         }
         let call = self.callback(function, 0, "the function of `every`")?;
         self.every.push(Every { span, call, line });
+        Ok(())
+    }
+
+    /// Notes a cron line, by the clock of `zone` unless it has one of its own.
+    pub(super) fn cron(
+        &mut self,
+        cron_line: &str,
+        opts: &Map,
+        function: FnPtr,
+        zone: &TimeZone,
+        line: usize,
+    ) -> Result<(), Thrown> {
+        known_keys("cron", opts, &["catch_up", "name", "timezone"])?;
+        if self.cron.len() >= CRONS {
+            return Err(Thrown::new(Kind::Declaration, format!("more than {CRONS} cron lines")));
+        }
+        let refused =
+            |why: Unreadable| Thrown { hint: why.hint, ..Thrown::new(Kind::Declaration, why.message) };
+        let zone = match text(opts, "timezone")? {
+            Some(name) => cron::zone(&name).map_err(refused)?,
+            None => zone.clone(),
+        };
+        let cron = Cron::parse(cron_line, zone).map_err(refused)?;
+        let used = |name: &str| self.cron.iter().any(|other| other.job.name == name);
+        let name = match text(opts, "name")? {
+            Some(name) if name.is_empty() || name.len() > 200 => {
+                return Err(Thrown::new(Kind::Declaration, "the `name` of a cron line has 1 to 200 bytes"));
+            }
+            Some(name) if used(&name) => {
+                let message = format!("the cron line `{name}` is declared twice");
+                return Err(Thrown::new(Kind::Declaration, message));
+            }
+            Some(name) => name,
+            None => unused(cron.line().to_owned(), used),
+        };
+        let call = self.callback(function, 1, "the function of `cron`")?;
+        self.cron.push(CronJob { job: Job { name, cron, catch_up: flag(opts, "catch_up")? }, call, line });
         Ok(())
     }
 

@@ -27,6 +27,8 @@ pub struct Inspected {
     pub commands: Vec<CommandSeen>,
     /// Settings.
     pub options: Vec<OptionSeen>,
+    /// Cron lines, with the line of each.
+    pub cron: Vec<(String, usize)>,
     /// Repetitions, with the line of each.
     pub every: Vec<(Duration, usize)>,
     /// Calls of functions that do not exist: they fail when they are reached.
@@ -105,6 +107,7 @@ fn seen(instance: &Instance, problems: Vec<ScriptError>) -> Inspected {
         events: declared.handlers.iter().map(|handler| (handler.event.clone(), handler.line)).collect(),
         commands: declared.commands.iter().map(command).collect(),
         options: declared.options.iter().map(option).collect(),
+        cron: declared.cron.iter().map(|cron| (cron.job.cron.line().to_owned(), cron.line)).collect(),
         every: declared.every.iter().map(|every| (every.span, every.line)).collect(),
         problems,
     }

@@ -272,6 +272,7 @@ impl Instance {
             script: self.name.clone(),
             limits: self.uses.limits,
             config: Dynamic::from(self.config.clone()),
+            zone: self.uses.timezone.clone(),
             moment: around.moment,
             event: event.to_owned(),
             key: key.to_owned(),

@@ -11,6 +11,7 @@ pub mod api;
 mod batch;
 mod bot;
 mod budget;
+mod clockwork;
 mod command;
 pub mod data;
 mod declare;
@@ -21,6 +22,7 @@ mod instance;
 pub mod loader;
 pub mod memory;
 pub mod pool;
+mod reserved;
 mod span;
 mod stack;
 mod talk;
@@ -32,9 +34,11 @@ mod values;
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::action::Action;
+use crate::cron::Schedule;
 use crate::event::Event;
 use crate::jid::BareJid;
 use crate::script::error::ScriptError;
@@ -53,6 +57,8 @@ pub struct BotSpec {
     pub queue: usize,
     /// Addresses with the role `admin`, for commands that ask for it.
     pub admins: Vec<BareJid>,
+    /// What it does by the clock.
+    pub schedules: Vec<Schedule>,
 }
 
 /// One script as one bot uses it.
@@ -66,6 +72,21 @@ pub struct ScriptUse {
     pub config: Value,
     /// What one turn may use.
     pub limits: Limits,
+    /// What the operator grants it.
+    pub permissions: Permissions,
+    /// By whose wall clock it tells the time.
+    pub timezone: TimeZone,
+}
+
+/// What the operator grants a script; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// Hosts it may ask over HTTP.
+    pub http: Vec<String>,
+    /// Whether it may use the store that all bots have in common.
+    pub shared: bool,
+    /// Bots it may talk to; `*` means all.
+    pub bots: Vec<String>,
 }
 
 /// What a script may use. Beyond it the turn ends with an error and leaves nothing behind.

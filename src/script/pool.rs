@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::cron::Schedule;
 use crate::ids::Seed;
 use crate::jid::BareJid;
 use crate::moment::Moment;
@@ -96,6 +97,8 @@ pub(super) struct Cell {
 struct State {
     /// Replacements, before everything else.
     swaps: VecDeque<Vec<ScriptUse>>,
+    /// New schedules, before everything else.
+    schedules: Option<Vec<Schedule>>,
     items: VecDeque<Item>,
     /// Events among the items: only they count against the capacity.
     events: usize,
@@ -123,6 +126,7 @@ enum Phase {
 /// What a thread takes to run.
 pub(super) struct Work {
     pub swaps: VecDeque<Vec<ScriptUse>>,
+    pub schedules: Option<Vec<Schedule>>,
     pub items: Vec<Item>,
     pub removed: bool,
 }
@@ -184,6 +188,9 @@ impl Pool {
             identity,
         });
         locked(&self.shared.bots).insert(cell.identity.name.clone(), Arc::downgrade(&cell));
+        if !spec.schedules.is_empty() {
+            locked(&cell.state).schedules = Some(spec.schedules);
+        }
         let handle = BotHandle { cell, shared: self.shared.clone() };
         handle.swap(spec.scripts);
         // Timers of this bot may have been due before it was there.
@@ -237,11 +244,13 @@ impl BotHandle {
         self.shared.schedule(&self.cell);
     }
 
-    /// Replaces who the admins are, from the next command on, and how many events may wait (at least one). Those
-    /// that wait already stay.
-    pub fn configure(&self, admins: Vec<BareJid>, queue: usize) {
+    /// Replaces who the admins are, from the next command on, how many events may wait (at least one), and what the
+    /// bot does by the clock. Events that wait already stay.
+    pub fn configure(&self, admins: Vec<BareJid>, queue: usize, schedules: Vec<Schedule>) {
         *locked_write(&self.cell.identity.admins) = admins;
         self.cell.capacity.store(queue.max(1), Ordering::Relaxed);
+        locked(&self.cell.state).schedules = Some(schedules);
+        self.shared.schedule(&self.cell);
     }
 
     /// Events that wait.
@@ -308,6 +317,10 @@ impl Shared {
                 (
                     Item::Every { script, generation, at, .. },
                     Item::Every { script: script2, generation: generation2, at: at2, .. },
+                )
+                | (
+                    Item::Cron { script, generation, at, .. },
+                    Item::Cron { script: script2, generation: generation2, at: at2, .. },
                 ) => script == script2 && generation == generation2 && at == at2,
                 _ => false,
             };
@@ -384,7 +397,8 @@ impl Cell {
         state.alone = state.alone.saturating_sub(row);
         let items: Vec<Item> = state.items.drain(..row).collect();
         state.events -= items.iter().filter(|item| matches!(item, Item::Event(_))).count();
-        Work { swaps: std::mem::take(&mut state.swaps), items, removed: state.removed }
+        let (swaps, schedules) = (std::mem::take(&mut state.swaps), state.schedules.take());
+        Work { swaps, schedules, items, removed: state.removed }
     }
 
     fn dispose(&self) {
@@ -396,7 +410,7 @@ impl Cell {
 
 impl State {
     fn has_work(&self) -> bool {
-        self.removed || !self.swaps.is_empty() || !self.items.is_empty()
+        self.removed || !self.swaps.is_empty() || self.schedules.is_some() || !self.items.is_empty()
     }
 }
 
@@ -471,6 +485,9 @@ fn run_row(
     let swapped = !work.swaps.is_empty();
     for scripts in work.swaps {
         bot.swap(scripts, host, &mut around, &mut progress);
+    }
+    if let Some(schedules) = work.schedules {
+        bot.plan(schedules, &mut around, &mut progress);
     }
     for item in &work.items {
         bot.handle(item, host, &mut around, &mut progress);

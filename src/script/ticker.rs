@@ -1,16 +1,17 @@
 //! When what is due: one thread and one heap for the timers of all bots.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::event::{Event, Timer};
 use crate::moment::Moment;
 use crate::script::Delivery;
 use crate::script::bot::{Item, Wake, WakeKind};
+use crate::script::clockwork::BACK;
 use crate::script::pool::{Cell, Shared, locked};
 use crate::store::TimerRow;
 
@@ -30,6 +31,10 @@ pub(super) struct Ticker {
 struct State {
     /// Repetitions, delays and releases, by when they are due.
     heap: BinaryHeap<Reverse<Entry>>,
+    /// Slots of cron lines, by the wall clock.
+    slots: BTreeMap<(Timestamp, u64), (Weak<Cell>, Wake)>,
+    /// When it was last looked at the clock.
+    seen: Option<Moment>,
     /// When the next stored timer is due, as far as is known.
     next_due: Option<Timestamp>,
     /// Stored timers that are on their way to a bot.
@@ -60,6 +65,8 @@ impl Ticker {
     pub(super) fn new(next_due: Option<Timestamp>) -> Self {
         let state = State {
             heap: BinaryHeap::new(),
+            slots: BTreeMap::new(),
+            seen: None,
             next_due,
             flying: BTreeSet::new(),
             orphans: BTreeSet::new(),
@@ -97,11 +104,20 @@ impl Ticker {
     pub(super) fn fire(&self, shared: &Arc<Shared>) {
         let now = (shared.clock)();
         self.fire_heap(shared, now);
+        self.fire_slots(shared, now);
         self.fire_stored(shared, now);
     }
 
-    /// Wakes a bot `wake.span` after `from`.
+    /// Wakes a bot `wake.span` after `from`, or when a slot has come.
     pub(super) fn set(&self, cell: &Arc<Cell>, from: Instant, wake: Wake) {
+        if let WakeKind::Cron { slot, .. } = wake.kind {
+            let mut state = locked(&self.state);
+            state.count += 1;
+            let number = state.count;
+            state.slots.insert((slot, number), (Arc::downgrade(cell), wake));
+            self.changed.notify_one();
+            return;
+        }
         let at = from + wake.span;
         self.push(cell, at, What::Wake(wake));
     }
@@ -169,6 +185,7 @@ impl Ticker {
                 What::Wake(Wake { script, generation, kind, .. }) => {
                     let item = match kind {
                         WakeKind::After { id } => Item::After { script, generation, id },
+                        WakeKind::Cron { at, slot } => Item::Cron { script, generation, at, slot },
                         WakeKind::Every { at: index } => {
                             Item::Every { script, generation, at: index, due: at }
                         }
@@ -176,6 +193,24 @@ impl Ticker {
                     shared.push(&cell, item);
                 }
             }
+        }
+    }
+
+    /// Tells bots of slots that have come. Where the clock was set back far, bots look at all of theirs anew.
+    fn fire_slots(&self, shared: &Arc<Shared>, now: Moment) {
+        let due: Vec<(Weak<Cell>, Wake)> = {
+            let mut state = locked(&self.state);
+            let before = state.seen.replace(now);
+            if before.is_some_and(|before| set_back(before, now) > BACK) {
+                std::mem::take(&mut state.slots).into_values().collect()
+            } else {
+                let later = state.slots.split_off(&(now.wall, u64::MAX));
+                std::mem::replace(&mut state.slots, later).into_values().collect()
+            }
+        };
+        for (cell, wake) in due {
+            let (Some(cell), WakeKind::Cron { at, slot }) = (cell.upgrade(), wake.kind) else { continue };
+            shared.push(&cell, Item::Cron { script: wake.script, generation: wake.generation, at, slot });
         }
     }
 
@@ -256,8 +291,20 @@ impl State {
             Some(due) => Duration::try_from(due.duration_since(now.wall)).unwrap_or(Duration::ZERO),
             None => LONGEST,
         };
-        heap.min(stored).min(LONGEST)
+        let slot = match self.slots.first_key_value() {
+            Some(((slot, _), _)) => {
+                Duration::try_from(slot.duration_since(now.wall)).unwrap_or(Duration::ZERO)
+            }
+            None => LONGEST,
+        };
+        heap.min(stored).min(slot).min(LONGEST)
     }
+}
+
+/// By how much the wall clock was set back between the two.
+fn set_back(before: Moment, now: Moment) -> SignedDuration {
+    let passed = SignedDuration::try_from(now.at.saturating_duration_since(before.at));
+    passed.unwrap_or(SignedDuration::ZERO).saturating_sub(now.wall.duration_since(before.wall))
 }
 
 impl PartialEq for Entry {

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, FnPtr, GlobalRuntimeState};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -22,6 +23,7 @@ use crate::script::data::{Data, Read};
 use crate::script::declare::Declared;
 use crate::script::error::{Kind, Thrown};
 use crate::script::memory;
+use crate::script::reserved;
 use crate::script::values;
 use crate::store::error::StoreError;
 use crate::store::{Scope, TimerRow, TimerWrite, Write};
@@ -50,6 +52,8 @@ pub(super) struct Turn {
     pub script: Arc<str>,
     pub limits: Limits,
     pub config: Dynamic,
+    /// By whose wall clock the script tells the time.
+    pub zone: TimeZone,
     pub moment: Moment,
     /// Name of the event, for failures and logs.
     pub event: String,
@@ -267,7 +271,9 @@ impl Turn {
         let now = self.moment.wall;
         let own = || self.own.values.range((self.script.clone(), prefix.to_owned())..);
         let pending = || self.pending.values.range((self.script.clone(), prefix.to_owned())..);
-        let ours = |at: &(Arc<str>, String)| at.0 == self.script && at.1.starts_with(prefix);
+        let ours = |at: &(Arc<str>, String)| {
+            at.0 == self.script && at.1.starts_with(prefix) && !at.1.starts_with(reserved::PREFIX)
+        };
         let mut changed: BTreeMap<&str, bool> = BTreeMap::new();
         let layers = pending().take_while(|(at, _)| ours(at)).chain(own().take_while(|(at, _)| ours(at)));
         for (at, entry) in layers {
@@ -277,7 +283,8 @@ impl Turn {
         let removed = changed.values().filter(|lives| !**lives).count();
         let stored = self.reader.keys(&self.scope(), prefix, limit.saturating_add(removed));
         let stored = stored.map_err(|error| from_store(&error))?;
-        let mut keys: BTreeSet<&str> = stored.iter().map(String::as_str).collect();
+        let stored = stored.iter().map(String::as_str);
+        let mut keys: BTreeSet<&str> = stored.filter(|key| !key.starts_with(reserved::PREFIX)).collect();
         for (key, lives) in changed {
             if lives {
                 keys.insert(key)
@@ -373,6 +380,16 @@ impl Turn {
 }
 
 impl Overlay {
+    /// What is to be written under a key of a script: `Some(None)` where it is removed.
+    pub(super) fn value(&self, script: &str, key: &str) -> Option<Option<&Value>> {
+        self.values.get(&(script.into(), key.to_owned())).map(|entry| entry.value.as_ref())
+    }
+
+    /// Writes a value of the runtime itself.
+    pub(super) fn set(&mut self, script: &str, key: String, value: Value, expires: Option<Timestamp>) {
+        self.values.insert((script.into(), key), Entry { value: Some(value), expires });
+    }
+
     /// Puts `later` on top.
     pub(super) fn absorb(&mut self, later: Overlay) {
         self.values.extend(later.values);

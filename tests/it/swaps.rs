@@ -13,7 +13,7 @@ use rhapsode::moment::Moment;
 use rhapsode::script::data::Memory;
 use rhapsode::script::loader::compile;
 use rhapsode::script::pool::{Pool, PoolOptions};
-use rhapsode::script::{BotSpec, Delivery, Limits, QueueFull, ScriptUse, Sink, Turned};
+use rhapsode::script::{BotSpec, Delivery, Limits, Permissions, QueueFull, ScriptUse, Sink, Turned};
 
 use crate::support::process::PATIENCE;
 use crate::support::world::World;
@@ -44,6 +44,7 @@ fn ten_thousand_reloads_under_traffic_leave_memory_flat_and_lose_nothing() {
         scripts: version(0),
         queue: 100,
         admins: Vec::new(),
+        schedules: Vec::new(),
     };
     let bot = pool.add(spec, judge.clone());
     let ann = Jid::parse("ann@world.localhost/phone").expect("a JID");
@@ -159,7 +160,14 @@ fn source(version: u64) -> String {
 fn version(number: u64) -> Vec<ScriptUse> {
     let compiled = compile("main", Path::new("main.rhai"), &source(number)).expect("it compiles");
     let limits = Limits { turn: Duration::from_secs(5), ..Limits::DEFAULT };
-    vec![ScriptUse { name: "main".to_owned(), compiled, config: serde_json::json!({}), limits }]
+    vec![ScriptUse {
+        name: "main".to_owned(),
+        compiled,
+        config: serde_json::json!({}),
+        limits,
+        permissions: Permissions::default(),
+        timezone: jiff::tz::TimeZone::UTC,
+    }]
 }
 
 /// Resident memory of this process in KiB.

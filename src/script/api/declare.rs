@@ -42,6 +42,18 @@ pub(super) const AREA: Area = Area {
             example: r#"every("15m", || log::info("a quarter of an hour"));"#,
         },
         Function {
+            signature: "cron(line: string, f: |t|)",
+            about: "Calls `f` whenever the clock shows what `line` says: minute, hour, day of month, month, day of week, or `@daily` and the like. It goes by the bot's `timezone` in bots.yaml, else by UTC. In the hour that summer time skips, one fixed time comes at its end; in the doubled hour it comes once; what recurs within the day follows the clock. `t.due` is the slot, `t.late_s` how late it comes. While the program runs no slot is lost; those that pass while it is down are left out.",
+            example: r#"cron("0 9 * * MON-FRI", |t| log::info(`good morning, it is ${time::show(t.due)}`));"#,
+        },
+        Function {
+            signature: "cron(line: string, opts: map, f: |t|)",
+            about: "The same with options: `timezone` (`\"Europe/Oslo\"`); `catch_up` (true: the last slot that passed while the program was down comes once, late); `name` (by which the last slot is remembered; otherwise by the line itself). A clock set back by up to an hour repeats no slot.",
+            example: r#"cron("30 17 * * *", #{ timezone: "Europe/Oslo", name: "evening", catch_up: true }, |t| {
+    if t.late_s > 60 { log::warn(`${t.late_s} s late`); }
+});"#,
+        },
+        Function {
             signature: "option(name: string, default, help: string)",
             about: "A setting of the script: gives the value under `config` of bots.yaml where there is one, else `default`, whose type it must have. Also `config.name` anywhere.",
             example: r#"const MAX = option("max_len", 400, "longest text that is echoed");
@@ -76,6 +88,12 @@ fn register(module: &mut Module) {
     set(module, "every", |context: NativeCallContext, span: Dynamic, f: FnPtr| -> Checked<()> {
         turn::declare(|_, declared| declared.every(api::span(&span)?, f, line(&context)))
     });
+    set(module, "cron", |context: NativeCallContext, cron: &str, f: FnPtr| {
+        self::cron(&context, cron, &Map::new(), f)
+    });
+    set(module, "cron", |context: NativeCallContext, cron: &str, opts: Map, f: FnPtr| {
+        self::cron(&context, cron, &opts, f)
+    });
     set(module, "option", |context: NativeCallContext, name: &str, default: Dynamic| {
         option(&context, name, &default, "")
     });
@@ -90,6 +108,10 @@ fn on(context: &NativeCallContext, event: &str, opts: &Map, f: FnPtr) -> Checked
 
 fn command(context: &NativeCallContext, spec: &str, opts: &Map, f: FnPtr) -> Checked<()> {
     turn::declare(|_, declared| declared.command(spec, opts, f, line(context)))
+}
+
+fn cron(context: &NativeCallContext, cron: &str, opts: &Map, f: FnPtr) -> Checked<()> {
+    turn::declare(|turn, declared| declared.cron(cron, opts, f, &turn.zone, line(context)))
 }
 
 fn option(context: &NativeCallContext, name: &str, default: &Dynamic, help: &str) -> Checked<Dynamic> {

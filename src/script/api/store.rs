@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::script::api::{self, Area, Function, put};
 use crate::script::error::{Kind, Thrown};
+use crate::script::reserved;
 use crate::script::turn::{self, Turn};
 use crate::script::values;
 
@@ -85,17 +86,17 @@ fn register(module: &mut Module) {
         turn::act(|turn| get(turn, key).map(|value| if value.is_unit() { default } else { value }))
     });
     put(module, "set", |key: &str, value: Dynamic| -> Checked<()> {
-        turn::act(|turn| turn.put(key, Some(json(&value)?), None))
+        turn::act(|turn| turn.put(free(key)?, Some(json(&value)?), None))
     });
     put(module, "set", |key: &str, value: Dynamic, ttl: Dynamic| -> Checked<()> {
         turn::act(|turn| {
             let expires = Some(expiry(turn, &ttl)?);
-            turn.put(key, Some(json(&value)?), expires)
+            turn.put(free(key)?, Some(json(&value)?), expires)
         })
     });
     put(module, "del", |key: &str| -> Checked<bool> {
         turn::act(|turn| {
-            let was_there = turn.entry(key)?.is_some();
+            let was_there = turn.entry(free(key)?)?.is_some();
             if was_there {
                 turn.put(key, None, None)?;
             }
@@ -122,11 +123,21 @@ fn register(module: &mut Module) {
     });
 }
 
+/// Refuses keys that the runtime keeps for itself.
+fn free(key: &str) -> Result<&str, Thrown> {
+    if key.starts_with(reserved::PREFIX) {
+        return Err(Thrown::new(Kind::Store, "keys that begin with U+10FFFF are the runtime's own"));
+    }
+    Ok(key)
+}
+
 fn get(turn: &Turn, key: &str) -> Result<Dynamic, Thrown> {
+    let key = free(key)?;
     Ok(turn.entry(key)?.map_or(Dynamic::UNIT, |(value, _)| values::from_json(&value)))
 }
 
 fn incr(turn: &mut Turn, key: &str, n: i64, expires: Option<Timestamp>) -> Result<i64, Thrown> {
+    let key = free(key)?;
     let (count, expires) = match turn.entry(key)? {
         Some((value, began)) => match value.as_i64() {
             Some(count) => (count, began),
@@ -142,6 +153,7 @@ fn incr(turn: &mut Turn, key: &str, n: i64, expires: Option<Timestamp>) -> Resul
 }
 
 fn once(turn: &mut Turn, key: &str, expires: Option<Timestamp>) -> Result<bool, Thrown> {
+    let key = free(key)?;
     if turn.entry(key)?.is_some() {
         return Ok(false);
     }

@@ -130,7 +130,14 @@ fn a_full_queue_refuses_and_gives_the_event_back() {
     let told = Arc::new(super::Told::default());
     let slow = script("main", r#"on("message", |m| { let x = 0; for i in 0..20000 { x += i; } });"#);
     let jid = super::jid("helper@example.org").to_bare();
-    let spec = BotSpec { name: "helper".to_owned(), jid, scripts: vec![slow], queue: 3, admins: Vec::new() };
+    let spec = BotSpec {
+        name: "helper".to_owned(),
+        jid,
+        scripts: vec![slow],
+        queue: 3,
+        admins: Vec::new(),
+        schedules: Vec::new(),
+    };
     let handle = rig.pool.add(spec, told);
     let delivery =
         |n: u64| Delivery { event: message("ann@example.org", "x"), number: Some(n), key: n.to_string() };
@@ -278,6 +285,7 @@ fn actions_come_in_order_with_the_numbers_of_their_rows() {
         scripts: vec![script("main", source)],
         queue: 3,
         admins: Vec::new(),
+        schedules: Vec::new(),
     };
     let handle = rig.pool.add(spec, sink.clone());
     handle
@@ -333,7 +341,7 @@ fn timers_of_a_full_bot_do_not_crowd_out_those_of_others() {
     let mut other = rig.add("other", vec![script("main", REMIND)]);
     rig.advance(Duration::from_secs(1));
     other.ask("set");
-    full.handle.configure(Vec::new(), 1);
+    full.handle.configure(Vec::new(), 1, Vec::new());
     hold(&full);
     let started = std::time::Instant::now();
     rig.advance(Duration::from_secs(62));
@@ -368,6 +376,7 @@ fn a_panic_around_a_turn_costs_one_row_and_no_thread() {
         scripts: vec![script("main", source)],
         queue: 3,
         admins: Vec::new(),
+        schedules: Vec::new(),
     };
     let handle = rig.pool.add(spec, sink.clone());
     for (number, text) in [(1, "good"), (2, "bad"), (3, "n")] {

@@ -1,6 +1,7 @@
 //! Scripts as a whole: what authors are promised, and what attackers are not.
 
 mod attacks;
+mod clockwork;
 mod commands;
 mod examples;
 mod load;
@@ -11,9 +12,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::action::{Action, OutgoingMessage};
+use crate::cron::Schedule;
 use crate::event::{Event, Message};
 use crate::ids::Seed;
 use crate::jid::{BareJid, Jid};
@@ -22,7 +25,7 @@ use crate::script::data::{Data, Memory};
 use crate::script::error::ScriptError;
 use crate::script::loader::{Compiled, compile};
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
-use crate::script::{BotSpec, Delivery, Limits, ScriptUse, Sink, Turned};
+use crate::script::{BotSpec, Delivery, Limits, Permissions, ScriptUse, Sink, Turned};
 
 /// A pool with a clock of its own.
 pub(super) struct Rig {
@@ -64,6 +67,11 @@ impl Rig {
     }
 
     pub(super) fn add(&self, name: &str, scripts: Vec<ScriptUse>) -> Player {
+        self.scheduled(name, scripts, Vec::new())
+    }
+
+    /// A bot that does something by the clock.
+    pub(super) fn scheduled(&self, name: &str, scripts: Vec<ScriptUse>, schedules: Vec<Schedule>) -> Player {
         let told = Arc::new(Told::default());
         let spec = BotSpec {
             name: name.to_owned(),
@@ -71,6 +79,7 @@ impl Rig {
             scripts,
             queue: 1000,
             admins: vec![BareJid::parse("boss@example.org").expect("valid")],
+            schedules,
         };
         Player { handle: self.pool.add(spec, told.clone()), told, count: 0 }
     }
@@ -78,6 +87,12 @@ impl Rig {
     /// A bot with one script.
     pub(super) fn bot(&self, source: &str) -> Player {
         self.add("helper", vec![script("main", source)])
+    }
+
+    /// Sets the wall clock, as a person or NTP does.
+    pub(super) fn set_wall(&self, wall: &str) {
+        self.clock.lock().expect("the clock").wall = wall.parse().expect("a stamp");
+        self.pool.wake();
     }
 
     pub(super) fn advance(&self, span: Duration) {
@@ -172,7 +187,14 @@ pub(super) fn compiled(source: &str) -> Compiled {
 }
 
 pub(super) fn script(name: &str, source: &str) -> ScriptUse {
-    ScriptUse { name: name.to_owned(), compiled: compiled(source), config: json!({}), limits: patient() }
+    ScriptUse {
+        name: name.to_owned(),
+        compiled: compiled(source),
+        config: json!({}),
+        limits: patient(),
+        permissions: Permissions::default(),
+        timezone: TimeZone::UTC,
+    }
 }
 
 pub(super) fn configured(source: &str, config: Value) -> ScriptUse {
