@@ -147,6 +147,7 @@ impl Player {
             scripts,
             queue: 256,
             admins: Vec::new(),
+            roles: Default::default(),
             schedules: Vec::new(),
         };
         let asked = Arc::new(Mutex::new(Vec::new()));

@@ -61,6 +61,7 @@ fn start(source: &str) -> (Pool, BotHandle, Receiver<usize>) {
         scripts: vec![uses],
         queue: EVENTS as usize,
         admins: Vec::new(),
+        roles: Default::default(),
         schedules: Vec::new(),
     };
     let handle = pool.add(spec, Arc::new(Counted(sender)));

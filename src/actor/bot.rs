@@ -119,9 +119,9 @@ impl Handler<Swap> for Bot {
     type Result = ();
 
     fn handle(&mut self, message: Swap, _: &mut Context<Self>) {
-        let Swap { scripts, admins, queue, schedules } = message;
+        let Swap { scripts, admins, roles, queue, schedules } = message;
         let Some(handle) = &self.handle else { return };
-        handle.configure(admins, queue, schedules);
+        handle.configure(admins, roles, queue, schedules);
         if let Some(scripts) = scripts {
             handle.swap(scripts);
         }
@@ -179,5 +179,6 @@ pub fn bot_spec(settings: &crate::config::settings::BotSettings, scripts: Vec<Sc
         queue: settings.limits.queue,
         admins: settings.admins.clone(),
         schedules: settings.schedules.clone(),
+        roles: settings.roles.clone(),
     }
 }

@@ -12,7 +12,7 @@ use crate::config::settings::{BotSettings, Settings};
 use crate::cron::Schedule;
 use crate::jid::{BareJid, Jid};
 use crate::net::link::LinkEvent;
-use crate::script::{Delivery, ScriptUse};
+use crate::script::{Delivery, Roles, ScriptUse};
 
 /// Link → account: something happened. The answer opens the gate for the next chunk.
 pub struct Inbound {
@@ -56,6 +56,8 @@ pub struct Swap {
     pub scripts: Option<Vec<ScriptUse>>,
     /// Who may give orders.
     pub admins: Vec<BareJid>,
+    /// Its roles.
+    pub roles: Roles,
     /// Events that may wait.
     pub queue: usize,
     /// What the bot does by the clock.

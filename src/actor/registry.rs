@@ -303,6 +303,7 @@ impl Registry {
         let swap = Swap {
             scripts,
             admins: bot.admins.clone(),
+            roles: bot.roles.clone(),
             queue: bot.limits.queue,
             schedules: bot.schedules.clone(),
         };

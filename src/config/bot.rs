@@ -48,6 +48,7 @@ pub struct Partial {
     rooms: Vec<Room>,
     accept: Accept,
     admins: Vec<BareJid>,
+    roles: BTreeMap<String, Vec<BareJid>>,
     limits: Limits,
     presence: Presence,
     lang: String,
@@ -72,6 +73,7 @@ impl Partial {
             rooms: self.rooms,
             accept: self.accept,
             admins: self.admins,
+            roles: self.roles,
             limits: self.limits,
             presence: self.presence,
             lang: self.lang,
@@ -109,6 +111,7 @@ impl Reader<'_> {
             rooms: value("rooms").map(|it| self.rooms(it)).unwrap_or_default(),
             accept: value("accept").map(|it| self.accept(it)).unwrap_or_default(),
             admins: value("admins").map(|it| self.addresses(it, "an admin")).unwrap_or_default(),
+            roles: value("roles").map(|it| self.roles(it)).unwrap_or_default(),
             limits,
             presence: value("presence").map(|it| self.presence(it)).unwrap_or_default(),
             lang: value("lang").and_then(|it| self.lang(it)).unwrap_or_else(|| "en".to_owned()),
@@ -329,6 +332,26 @@ impl Reader<'_> {
         items.iter().filter_map(|item| self.decoder.address(item, of, false)).collect()
     }
 
+    /// Names for groups of people; those that mean something already are refused.
+    fn roles(&mut self, node: &Node) -> BTreeMap<String, Vec<BareJid>> {
+        let mut roles = BTreeMap::new();
+        for entry in self.decoder.named(node, "roles").unwrap_or_default() {
+            let place = self.decoder.key_place(entry);
+            let hint = match entry.key.as_str() {
+                "admin" => "list these people under `admins`",
+                name if TAKEN_ROLES.contains(&name) => "rooms say who that is; take another name",
+                name if !is_word(name) => "a role is a word of letters, digits, `-` and `_`",
+                _ => {
+                    roles.insert(entry.key.clone(), self.addresses(&entry.value, "an address or a domain"));
+                    continue;
+                }
+            };
+            let found = Diagnostic::error("config::role", format!("`{}` cannot name a role", entry.key));
+            self.decoder.note(found.hint(hint).at(place, "this name"));
+        }
+        roles
+    }
+
     fn limits(&mut self, node: &Node) -> Limits {
         let mut limits = DEFAULT_LIMITS;
         let decoder = &mut self.decoder;
@@ -412,6 +435,14 @@ impl Reader<'_> {
             reason => Some(reason.to_owned()),
         }
     }
+}
+
+/// What `allow` of a command takes from the room a message comes from.
+const TAKEN_ROLES: &[&str] = &["member", "moderator", "outcast", "owner", "participant", "visitor"];
+
+fn is_word(name: &str) -> bool {
+    name.starts_with(char::is_alphabetic)
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
 }
 
 /// `tls: direct` as `tls: { mode: direct }`, so that layers merge.

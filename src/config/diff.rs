@@ -123,6 +123,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
         ("limits.send", old.limits.send == new.limits.send),
         ("paused", old.paused == new.paused),
         ("presence", old.presence == new.presence),
+        ("roles", old.roles == new.roles),
         ("rooms", same_rooms),
         ("schedules", old.schedules == new.schedules),
     ])
@@ -287,6 +288,7 @@ mod tests {
             ("limits: { send: { rate: none } }", vec![], vec![], vec!["limits.send"]),
             ("accept: all", vec![], vec![], vec!["accept"]),
             ("admins: [b@x.example]", vec![], vec![], vec!["admins"]),
+            ("roles: { staff: [b@x.example] }", vec![], vec![], vec!["roles"]),
             ("rooms: [a@r.example]", vec![], vec![], vec!["rooms"]),
             ("presence: { show: dnd }", vec![], vec![], vec!["presence"]),
             ("paused: true", vec![], vec![], vec!["paused"]),

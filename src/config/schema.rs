@@ -188,6 +188,12 @@ pub const SECTIONS: &[Section] = &[
                 "Whose subscription requests are granted without asking the scripts.",
             ),
             key("admins", Shape::List(&Shape::Address), "", "Who may give it orders."),
+            key(
+                "roles",
+                Shape::Named(&Shape::List(&Shape::Text)),
+                "",
+                "Groups of people for `allow` of commands: `staff: [ann@example.org, example.net]`. A domain stands for everybody there. The role `admin` is `admins`.",
+            ),
             key("limits", Shape::Section("limits"), "", "What it may use up."),
             key("presence", Shape::Section("presence"), "", "How it shows itself."),
             key(

@@ -57,6 +57,8 @@ pub struct BotSettings {
     pub accept: Accept,
     /// Who may give it orders.
     pub admins: Vec<BareJid>,
+    /// Groups of people by name: addresses, and domains that stand for everybody there.
+    pub roles: BTreeMap<String, Vec<BareJid>>,
     /// What it may use up.
     pub limits: Limits,
     /// How it shows itself.

@@ -9,9 +9,9 @@ use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits}
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;
 use crate::script::error::{Kind, ScriptError};
-use crate::script::inspect::inspect;
+use crate::script::inspect::{CommandSeen, Inspected, inspect};
 use crate::script::loader::{Compiled, compile};
-use crate::script::{Limits, Permissions, ScriptUse};
+use crate::script::{Limits, Permissions, ScriptUse, roles};
 
 /// Compiled scripts by their name in the configuration.
 pub type Library = BTreeMap<String, Compiled>;
@@ -43,15 +43,20 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for bot in &settings.bots {
         for (script, settings) in uses(bot, library).iter().zip(&bot.scripts) {
+            let roles: Vec<String> = bot.roles.keys().cloned().collect();
             if !seen.insert((
                 script.name.clone(),
                 script.config.to_string(),
                 format!("{:?}", script.permissions),
+                roles,
             )) {
                 continue;
             }
             let problems = match inspect(script, now) {
-                Ok(inspected) => inspected.problems,
+                Ok(inspected) => {
+                    let unknown = unknown_roles(&inspected, script, bot);
+                    inspected.problems.into_iter().chain(unknown).collect()
+                }
                 Err(error) => vec![error],
             };
             for problem in &problems {
@@ -63,6 +68,27 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
         }
     }
     diagnostics
+}
+
+/// Commands that ask for roles which the bot does not have: nobody could use them.
+fn unknown_roles(inspected: &Inspected, script: &ScriptUse, bot: &BotSettings) -> Vec<ScriptError> {
+    let unknown = |command: &CommandSeen| {
+        let (name, hint) = roles::unknown(&command.roles, &bot.roles)?;
+        let message = format!("bot `{}` has no role `{name}`, which {} asks for", bot.name, command.usage);
+        Some(ScriptError {
+            bot: bot.name.clone(),
+            script: script.name.clone(),
+            file: script.compiled.path().display().to_string(),
+            line: command.line,
+            column: 1,
+            kind: Kind::Declaration,
+            message,
+            chain: Vec::new(),
+            hint: Some(hint),
+            event: None,
+        })
+    };
+    inspected.commands.iter().filter_map(unknown).collect()
 }
 
 /// A wrong value of an option is a mistake of the configuration: that is the place to show first.

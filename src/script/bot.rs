@@ -8,16 +8,21 @@ use rhai::Dynamic;
 
 use crate::action::Action;
 use crate::event::{Answer, Event, SubscriptionVerb, Timer};
-use crate::script::api::events::{self, AnswerObject};
+use crate::script::api::events::{self, AnswerObject, FailureObject};
 use crate::script::api::timer::TimerObject;
+use crate::script::chain::{handlers, handles, run_chain};
 use crate::script::clockwork::Clockwork;
 use crate::script::declare::{Handler, Wants};
+use crate::script::dialog;
 use crate::script::error::ScriptError;
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
-use crate::script::turn::{self, Identity};
+use crate::script::turn::Identity;
 use crate::script::{Delivery, ScriptState, ScriptUse};
 use crate::store::{Scope, TimerRow};
+
+/// Event of a failed turn.
+const ERROR: &str = "error";
 
 /// The scripts of one bot. Lives on script threads only.
 pub(super) struct Bot {
@@ -200,6 +205,7 @@ impl Bot {
                     self.end(slot, host, around, progress);
                 }
                 self.wakes(&instance, around, progress);
+                progress.failures.extend(dialog::orphans(&instance, &self.identity.name, around));
                 let mut slot = Slot { uses, instance: Some(instance), trouble: None };
                 self.begin(&mut slot, host, around, progress);
                 slot
@@ -258,6 +264,9 @@ impl Bot {
         if !self.timer_stands(timer, around) {
             return;
         }
+        if let Some(script) = dialog::script_of(timer) {
+            return self.question_ends(timer, script, key, host, around, progress);
+        }
         let event = format!("timer:{}", timer.name);
         let row = TimerRow {
             id: timer.id,
@@ -271,13 +280,14 @@ impl Bot {
         // It goes away with the turn's writes, and also if the turn fails: it would fail again.
         around.pending.remove_timer(timer.id);
         match self.slots.iter().position(|slot| slot.uses.name == timer.script) {
-            Some(at) if handlers(&self.slots[at], &[event.as_str()], Wants::default()).next().is_some() => {
+            Some(at) if handles(&self.slots[at], &event) => {
                 self.script_chain(
                     at,
                     &[event.as_str()],
                     Wants::default(),
                     key,
                     &object,
+                    || Ok(()),
                     host,
                     around,
                     progress,
@@ -323,6 +333,7 @@ impl Bot {
                         Wants::default(),
                         key,
                         &object,
+                        || Ok(()),
                         host,
                         around,
                         progress,
@@ -363,31 +374,35 @@ impl Bot {
         progress: &mut Progress,
     ) {
         for at in 0..self.slots.len() {
-            if self.script_chain(at, names, wants, key, object, host, around, progress) {
+            if self.script_chain(at, names, wants, key, object, || Ok(()), host, around, progress) {
                 break;
             }
         }
     }
 
-    /// Runs the handlers of one script for an event in one turn; true if it stopped the event.
+    /// Runs the handlers of one script for an event in one turn, `before` first; true if it stopped the event.
     #[allow(clippy::too_many_arguments)]
-    fn script_chain(
+    pub(super) fn script_chain(
         &mut self,
         at: usize,
         names: &[&str],
         wants: Wants,
         key: &str,
         object: &Dynamic,
+        before: impl FnOnce() -> Result<(), Box<rhai::EvalAltResult>>,
         host: &mut Host,
         around: &mut Surroundings,
         progress: &mut Progress,
     ) -> bool {
-        let mut chain: Vec<Handler> = handlers(&self.slots[at], names, wants).cloned().collect();
+        let mut chain: Vec<Handler> = handlers(&self.slots[at], names, wants, object).cloned().collect();
         if chain.is_empty() {
             return false;
         }
         chain.sort_by_key(|handler| std::cmp::Reverse(handler.priority));
-        self.turn(at, names[0], key, host, around, progress, |caller| run_chain(&chain, caller, object))
+        self.turn(at, names[0], key, host, around, progress, |caller| {
+            before()?;
+            run_chain(&chain, caller, object)
+        })
     }
 
     /// Runs one turn of one script and takes its effects; true if it stopped the event.
@@ -405,11 +420,31 @@ impl Bot {
         let Some(instance) = self.slots[at].instance.as_mut() else { return false };
         let ended = instance.run(event, key, host, around, work);
         let (stopped, spoilt) = (ended.stopped, ended.spoilt);
+        let failure = ended.failure.clone().filter(|_| event != ERROR);
         take(ended, instance, progress);
         if spoilt {
             self.renew(at, host, around, progress);
         }
+        if let Some(failure) = failure.filter(|_| handles(&self.slots[at], ERROR)) {
+            self.failed(at, failure, key, host, around, progress);
+        }
         stopped
+    }
+
+    /// Tells a script of its own failure, in a turn of its own.
+    fn failed(
+        &mut self,
+        at: usize,
+        failure: ScriptError,
+        key: &str,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        let object = Dynamic::from(FailureObject(Arc::new(failure)));
+        let key = format!("{key}:{ERROR}");
+        let before = || Ok(());
+        self.script_chain(at, &[ERROR], Wants::default(), &key, &object, before, host, around, progress);
     }
 
     /// Loads a script anew whose state cannot be kept. What it has lost in cycles stays charged; a script that has
@@ -458,21 +493,6 @@ impl Bot {
     }
 }
 
-/// Runs handlers in turn until one stops the event.
-fn run_chain(
-    chain: &[Handler],
-    caller: &Caller<'_>,
-    object: &Dynamic,
-) -> Result<(), Box<rhai::EvalAltResult>> {
-    for handler in chain {
-        let _answer = caller.call(&handler.call, vec![object.clone()])?;
-        if turn::stopped() {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// Runs the `load` or `unload` handlers of a script.
 fn run_plain(
     slot: &mut Slot,
@@ -482,9 +502,10 @@ fn run_plain(
     around: &mut Surroundings,
     progress: &mut Progress,
 ) {
-    let chain: Vec<Handler> = handlers(slot, &[event], Wants::default()).cloned().collect();
+    let object = Dynamic::UNIT;
+    let chain: Vec<Handler> = handlers(slot, &[event], Wants::default(), &object).cloned().collect();
     let Some(instance) = slot.instance.as_mut().filter(|_| !chain.is_empty()) else { return };
-    let ended = instance.run(event, key, host, around, |caller| run_chain(&chain, caller, &Dynamic::UNIT));
+    let ended = instance.run(event, key, host, around, |caller| run_chain(&chain, caller, &object));
     take(ended, instance, progress);
 }
 
@@ -499,19 +520,6 @@ fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
         kind: WakeKind::After { id },
         span,
     }));
-}
-
-/// Handlers of a script for any of the names that take an event of that sort.
-fn handlers<'a>(slot: &'a Slot, names: &'a [&str], sort: Wants) -> impl Iterator<Item = &'a Handler> {
-    let all = slot.instance.iter().flat_map(|instance| &instance.declared.handlers);
-    all.filter(move |handler| {
-        let Wants { delayed, carbons, own, encrypted } = handler.wants;
-        names.contains(&handler.event.as_str())
-            && (delayed || !sort.delayed)
-            && (carbons || !sort.carbons)
-            && (own || !sort.own)
-            && (encrypted || !sort.encrypted)
-    })
 }
 
 /// Whether a script would run as it does.

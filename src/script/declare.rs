@@ -1,6 +1,6 @@
 //! What a script declared while it was loaded: handlers, commands, repetitions, options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,13 @@ use rhai::{Dynamic, FnPtr, Map};
 use serde_json::Value;
 
 use crate::cron::{self, Cron, Unreadable};
+use crate::jid::BareJid;
+use crate::script::api;
 use crate::script::clockwork::{CronJob, Job, unused};
 use crate::script::command::CommandSpec;
 use crate::script::error::{Kind, Thrown, nearest};
+use crate::script::hear::Heard;
+use crate::script::roles::Allowed;
 use crate::script::values;
 
 /// The declarations of one loaded script.
@@ -22,6 +26,8 @@ pub(super) struct Declared {
     pub every: Vec<Every>,
     pub cron: Vec<CronJob>,
     pub options: BTreeMap<String, OptionSpec>,
+    /// Names of questions that the script takes answers to.
+    pub answers: Arc<BTreeSet<String>>,
     /// Parameters of every function of the script, closures included, by name.
     pub arities: Arc<BTreeMap<String, Vec<usize>>>,
 }
@@ -35,8 +41,19 @@ pub(super) struct Handler {
     pub priority: i64,
     /// Which messages beside live ones it wants.
     pub wants: Wants,
+    /// Rooms whose messages it wants; all where the list is empty.
+    pub rooms: Vec<BareJid>,
+    /// The expression it listens for.
+    pub heard: Option<Heard>,
     /// Line of the declaration.
     pub line: usize,
+}
+
+/// Options that `on` and `hear` have in common.
+pub(super) struct HandlerOptions {
+    priority: i64,
+    wants: Wants,
+    rooms: Vec<BareJid>,
 }
 
 /// Messages that a handler gets only if it asks.
@@ -60,10 +77,25 @@ pub(super) struct Command {
     pub help: String,
     pub alias: Vec<String>,
     pub hidden: bool,
-    /// Roles and addresses that may use it; empty means all.
-    pub allow: Vec<String>,
+    /// Who may use it; empty means all.
+    pub allow: Vec<Allowed>,
+    /// How long somebody has to wait before they use it again.
+    pub cooldown: Option<Duration>,
+    /// What is asked before it runs.
+    pub confirm: Option<Confirm>,
+    /// What is typed, and what is answered.
+    pub examples: Vec<(String, String)>,
     pub place: Place,
     pub line: usize,
+}
+
+/// What is asked before a command runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Confirm {
+    /// The command as it was typed.
+    Typed,
+    /// The script's own words.
+    Words(String),
 }
 
 /// Where a command is heard.
@@ -102,8 +134,12 @@ pub(super) struct Callback {
 
 /// Events a handler can be declared for; `NAME` stands for one of the script's own.
 pub const EVENTS: &[(&str, &str)] = &[
-    ("answer:NAME", "the answer to `bot::iq(kind, to, xml, name, data)`"),
+    (
+        "answer:NAME",
+        "what somebody said to the question of `m.ask(name, text)`, or the answer to `bot::iq(kind, to, xml, name, data)`",
+    ),
     ("bounce", "an own message came back as an error"),
+    ("error", "a turn of this script failed"),
     ("file", "somebody sent a link to a file"),
     ("headline", "an alert that expects no reply"),
     ("load", "the script was loaded or replaced"),
@@ -132,19 +168,10 @@ impl Declared {
     /// Notes a handler.
     pub(super) fn on(&mut self, event: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
         check_event(event)?;
-        known_keys("on", opts, &["carbons", "delayed", "encrypted", "own", "priority"])?;
-        let wants = Wants {
-            delayed: flag(opts, "delayed")?,
-            carbons: flag(opts, "carbons")?,
-            own: flag(opts, "own")?,
-            encrypted: flag(opts, "encrypted")?,
-        };
-        let priority = match opts.get("priority") {
-            Some(value) => value.as_int().map_err(|_| wrong("priority", "an int", value))?,
-            None => 0,
-        };
+        known_keys("on", opts, HandlerOptions::KEYS)?;
+        let options = HandlerOptions::read(opts)?;
         let call = self.callback(function, 1, &format!("the handler of `{event}`"))?;
-        self.handlers.push(Handler { event: event.to_owned(), call, priority, wants, line });
+        self.handlers.push(options.handler(event, call, line));
         Ok(())
     }
 
@@ -157,7 +184,8 @@ impl Declared {
         line: usize,
     ) -> Result<(), Thrown> {
         let spec = CommandSpec::parse(spec).map_err(|why| Thrown::new(Kind::Declaration, why))?;
-        known_keys("command", opts, &["alias", "allow", "help", "hidden", "where"])?;
+        let known = ["alias", "allow", "confirm", "cooldown", "example", "help", "hidden", "where"];
+        known_keys("command", opts, &known)?;
         let place = match text(opts, "where")?.as_deref() {
             None | Some("any") => Place::Any,
             Some("direct") => Place::Direct,
@@ -176,13 +204,18 @@ impl Declared {
                 ));
             }
         }
+        let allow = texts(opts, "allow")?;
+        let allow = allow.iter().map(|text| Allowed::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let call = self.callback(function, 2, &format!("the command `{}`", spec.name))?;
         self.commands.push(Command {
             call,
             help: text(opts, "help")?.unwrap_or_default(),
             alias,
             hidden: flag(opts, "hidden")?,
-            allow: texts(opts, "allow")?,
+            allow,
+            cooldown: cooldown(opts)?,
+            confirm: confirm(opts)?,
+            examples: examples(opts)?,
             place,
             line,
             spec,
@@ -260,8 +293,13 @@ impl Declared {
         })
     }
 
+    /// Whether a message may be the answer to something the script has asked.
+    pub(super) fn asks(&self) -> bool {
+        !self.answers.is_empty() || self.commands.iter().any(|command| command.confirm.is_some())
+    }
+
     /// Checks that `function` exists and can be called with at most `offered` arguments.
-    fn callback(&self, function: FnPtr, offered: usize, what: &str) -> Result<Callback, Thrown> {
+    pub(super) fn callback(&self, function: FnPtr, offered: usize, what: &str) -> Result<Callback, Thrown> {
         callback(&self.arities, function, offered, what)
     }
 }
@@ -289,6 +327,38 @@ pub(super) fn callback(
             let message = format!("{what} takes too many parameters: it is given {offered}");
             Err(Thrown::new(Kind::Declaration, message))
         }
+    }
+}
+
+impl HandlerOptions {
+    pub(super) const KEYS: &[&str] = &["carbons", "delayed", "encrypted", "own", "priority", "rooms"];
+
+    pub(super) fn read(opts: &Map) -> Result<Self, Thrown> {
+        let wants = Wants {
+            delayed: flag(opts, "delayed")?,
+            carbons: flag(opts, "carbons")?,
+            own: flag(opts, "own")?,
+            encrypted: flag(opts, "encrypted")?,
+        };
+        let priority = match opts.get("priority") {
+            Some(value) => value.as_int().map_err(|_| wrong("priority", "an int", value))?,
+            None => 0,
+        };
+        let room = |text: String| {
+            let jid = BareJid::parse(&text).ok().filter(|jid| jid.local().is_some());
+            jid.ok_or_else(|| Thrown::new(Kind::Declaration, format!("`{text}` is no address of a room")))
+        };
+        let rooms = texts(opts, "rooms")?.into_iter().map(room).collect::<Result<Vec<_>, _>>()?;
+        if rooms.is_empty() && opts.contains_key("rooms") {
+            let thrown = Thrown::new(Kind::Declaration, "`rooms` is empty, so this would never be called");
+            return Err(thrown.hint("leave it out for all rooms"));
+        }
+        Ok(Self { priority, wants, rooms })
+    }
+
+    pub(super) fn handler(self, event: &str, call: Callback, line: usize) -> Handler {
+        let Self { priority, wants, rooms } = self;
+        Handler { event: event.to_owned(), call, priority, wants, rooms, heard: None, line }
     }
 }
 
@@ -348,7 +418,7 @@ pub(super) fn text(opts: &Map, key: &str) -> Result<Option<String>, Thrown> {
 }
 
 /// The text or the texts under `key`.
-fn texts(opts: &Map, key: &str) -> Result<Vec<String>, Thrown> {
+pub(super) fn texts(opts: &Map, key: &str) -> Result<Vec<String>, Thrown> {
     let Some(value) = opts.get(key) else {
         return Ok(Vec::new());
     };
@@ -363,6 +433,47 @@ fn texts(opts: &Map, key: &str) -> Result<Vec<String>, Thrown> {
         Err(_) => Err(wrong(key, "an array of strings", item)),
     };
     items.iter().map(item).collect()
+}
+
+fn cooldown(opts: &Map) -> Result<Option<Duration>, Thrown> {
+    let Some(value) = opts.get("cooldown") else { return Ok(None) };
+    let span = api::span(value).map_err(|why| Thrown { kind: Kind::Declaration, ..why })?;
+    if span < Duration::from_secs(1) {
+        return Err(Thrown::new(Kind::Declaration, "`cooldown` is a span of one second or more"));
+    }
+    Ok(Some(span))
+}
+
+fn confirm(opts: &Map) -> Result<Option<Confirm>, Thrown> {
+    let Some(value) = opts.get("confirm") else { return Ok(None) };
+    if let Ok(wanted) = value.as_bool() {
+        return Ok(wanted.then_some(Confirm::Typed));
+    }
+    match value.as_immutable_string_ref() {
+        Ok(words) if words.trim().is_empty() => {
+            Err(Thrown::new(Kind::Declaration, "`confirm` is `true` or a question, not an empty text"))
+        }
+        Ok(words) => Ok(Some(Confirm::Words(words.to_string()))),
+        Err(_) => Err(wrong("confirm", "true or a question", value)),
+    }
+}
+
+/// A pair of what is typed and what is answered, or several.
+fn examples(opts: &Map) -> Result<Vec<(String, String)>, Thrown> {
+    let Some(value) = opts.get("example") else { return Ok(Vec::new()) };
+    let expected = "[\"!name\", \"answer\"] or an array of such pairs";
+    let Ok(items) = value.as_array_ref() else { return Err(wrong("example", expected, value)) };
+    let said = |item: &Dynamic| item.as_immutable_string_ref().ok().map(|text| text.to_string());
+    let pair = |items: &[Dynamic]| match items {
+        [typed, answered] => Some((said(typed)?, said(answered)?)),
+        _ => None,
+    };
+    if let Some(one) = pair(&items) {
+        return Ok(vec![one]);
+    }
+    let each = items.iter().map(|item| item.as_array_ref().ok().and_then(|items| pair(&items)));
+    each.collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Thrown::new(Kind::Declaration, format!("`example` is {expected}")))
 }
 
 /// The truth value under `key`; false where it is missing.

@@ -42,6 +42,10 @@ pub struct CommandSeen {
     pub usage: String,
     /// Its help text.
     pub help: String,
+    /// What is typed and what is answered, as the script says.
+    pub examples: Vec<(String, String)>,
+    /// Roles that bots.yaml has to know.
+    pub roles: Vec<String>,
     /// Its line.
     pub line: usize,
 }
@@ -79,7 +83,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             name: String::new(),
             // A literal that every reading of RFC 7622 accepts.
             jid: BareJid::parse("bot@localhost").expect("a valid address"),
-            admins: RwLock::default(),
+            people: RwLock::default(),
             bots: Arc::new(RwLock::default()),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;
@@ -95,6 +99,8 @@ fn seen(instance: &Instance, problems: Vec<ScriptError>) -> Inspected {
     let command = |command: &crate::script::declare::Command| CommandSeen {
         usage: command.spec.usage(),
         help: command.help.clone(),
+        examples: command.examples.clone(),
+        roles: command.allow.iter().filter_map(|allowed| allowed.role()).map(str::to_owned).collect(),
         line: command.line,
     };
     let option = |(name, option): (&String, &crate::script::declare::OptionSpec)| OptionSeen {

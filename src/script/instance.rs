@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, NativeCallContext, Position, Scope};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -15,12 +16,14 @@ use crate::moment::Moment;
 use crate::script::budget::Running;
 use crate::script::data::{Data, Nothing, Read};
 use crate::script::declare::{self, Callback, Declared};
+use crate::script::dialog;
 use crate::script::error::{Kind, ScriptError, Site, nearest};
 use crate::script::host::Host;
 use crate::script::loader::Inner;
 use crate::script::memory;
 use crate::script::turn::{self, Effects, Identity, Overlay, Turn};
 use crate::script::{Limits, ScriptUse};
+use crate::store;
 
 /// The settings of a script, as `config.name` reads them.
 #[derive(Clone)]
@@ -36,6 +39,8 @@ pub(super) struct Instance {
     pub after: BTreeMap<i64, FnPtr>,
     /// Closures that wait for an answer, by token.
     pub requests: BTreeMap<String, FnPtr>,
+    /// The scope beside that of the script, see [`crate::script::dialog`].
+    pub beside: Arc<str>,
     identity: Arc<Identity>,
     name: Arc<str>,
     config: Config,
@@ -52,6 +57,28 @@ pub(super) struct Surroundings {
     pub seed: Seed,
     /// What earlier events of the batch have written.
     pub pending: Overlay,
+}
+
+impl Surroundings {
+    /// The value under a key between two turns, and when it expires.
+    pub(super) fn entry(
+        &self,
+        bot: &str,
+        script: &Arc<str>,
+        key: &str,
+    ) -> Option<(Value, Option<Timestamp>)> {
+        if let Some(known) = self.pending.entry(script, key, self.moment.wall) {
+            return known;
+        }
+        let scope = store::Scope { bot: bot.to_owned(), script: script.to_string() };
+        match self.reader.as_ref()?.entry(&scope, key) {
+            Ok(entry) => entry,
+            Err(error) => {
+                tracing::error!(bot, %error, "the store cannot be read");
+                None
+            }
+        }
+    }
 }
 
 /// How a turn ended.
@@ -134,6 +161,7 @@ impl Instance {
             generation,
             after: BTreeMap::new(),
             requests: BTreeMap::new(),
+            beside: dialog::beside(&uses.name),
             identity: identity.clone(),
             name,
             config: Config(Arc::new(uses.config.clone())),
@@ -166,7 +194,9 @@ impl Instance {
         instance.config = Config(Arc::new(merged(&instance.uses.config, &declared)));
         instance.global = global;
         instance.global.level = 0;
-        instance.declared = declared;
+        let answers = declared.handlers.iter().filter_map(|handler| handler.event.strip_prefix("answer:"));
+        let answers = Arc::new(answers.map(str::to_owned).collect());
+        instance.declared = Declared { answers, ..declared };
         Ok(instance)
     }
 
@@ -270,6 +300,7 @@ impl Instance {
         Box::new(Turn {
             bot: self.identity.clone(),
             script: self.name.clone(),
+            beside: self.beside.clone(),
             limits: self.uses.limits,
             config: Dynamic::from(self.config.clone()),
             zone: self.uses.timezone.clone(),
@@ -283,6 +314,7 @@ impl Instance {
             own: Overlay::default(),
             effects: Effects::default(),
             arities: self.uses.compiled.inner.arities.clone(),
+            answers: self.declared.answers.clone(),
             waiting: self.after.keys().copied().collect::<BTreeSet<i64>>(),
             loaded: None,
             declared: None,

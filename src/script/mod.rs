@@ -11,18 +11,24 @@ pub mod api;
 mod batch;
 mod bot;
 mod budget;
+mod chain;
 mod clockwork;
 mod command;
 pub mod data;
 mod declare;
+mod dialog;
 pub mod error;
+mod hear;
 mod host;
 pub mod inspect;
 mod instance;
+mod invoke;
 pub mod loader;
 pub mod memory;
+mod pattern;
 pub mod pool;
 mod reserved;
+pub mod roles;
 mod span;
 mod stack;
 mod talk;
@@ -32,6 +38,7 @@ mod ticker;
 mod turn;
 mod values;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -43,6 +50,9 @@ use crate::event::Event;
 use crate::jid::BareJid;
 use crate::script::error::ScriptError;
 use crate::script::loader::Compiled;
+
+/// Groups of people by name: addresses, and domains that stand for everybody there.
+pub type Roles = BTreeMap<String, Vec<BareJid>>;
 
 /// One bot: an account and the scripts that decide what it does.
 #[derive(Clone)]
@@ -59,6 +69,8 @@ pub struct BotSpec {
     pub admins: Vec<BareJid>,
     /// What it does by the clock.
     pub schedules: Vec<Schedule>,
+    /// Groups of people by name, for commands that ask for them.
+    pub roles: Roles,
 }
 
 /// One script as one bot uses it.

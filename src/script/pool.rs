@@ -19,10 +19,11 @@ use crate::script::bot::{Bot, Item, Progress, Wake};
 use crate::script::data::{Data, Read};
 use crate::script::host::Host;
 use crate::script::instance::Surroundings;
+use crate::script::roles::People;
 use crate::script::stack;
 use crate::script::ticker::Ticker;
 use crate::script::turn::{self, Identity, Overlay};
-use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Turned};
+use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink, Turned};
 use crate::store::error::StoreError;
 
 /// How a pool is started.
@@ -176,7 +177,7 @@ impl Pool {
         let identity = Arc::new(Identity {
             name: spec.name,
             jid: spec.jid,
-            admins: RwLock::new(spec.admins),
+            people: RwLock::new(People { admins: spec.admins, roles: spec.roles }),
             bots: self.shared.addresses.clone(),
         });
         let cell = Arc::new(Cell {
@@ -244,10 +245,10 @@ impl BotHandle {
         self.shared.schedule(&self.cell);
     }
 
-    /// Replaces who the admins are, from the next command on, how many events may wait (at least one), and what the
+    /// Replaces who the admins are and who has which role, from the next command on, how many events may wait (at least one), and what the
     /// bot does by the clock. Events that wait already stay.
-    pub fn configure(&self, admins: Vec<BareJid>, queue: usize, schedules: Vec<Schedule>) {
-        *locked_write(&self.cell.identity.admins) = admins;
+    pub fn configure(&self, admins: Vec<BareJid>, roles: Roles, queue: usize, schedules: Vec<Schedule>) {
+        *locked_write(&self.cell.identity.people) = People { admins, roles };
         self.cell.capacity.store(queue.max(1), Ordering::Relaxed);
         locked(&self.cell.state).schedules = Some(schedules);
         self.shared.schedule(&self.cell);

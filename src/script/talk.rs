@@ -1,19 +1,41 @@
-//! What people say to a bot: which scripts hear it, commands, usage and help.
+//! What people say to a bot: which scripts hear it, and what answers a question. Commands are in `invoke`.
 
 use std::sync::{Arc, PoisonError};
 
 use rhai::Dynamic;
 
-use crate::event::{Class, Message};
+use crate::event::{Class, Message, Timer};
 use crate::script::api::message::{Given, MessageObject};
 use crate::script::bot::{Bot, Progress};
 use crate::script::command;
-use crate::script::declare::{Command, Place, Wants};
-use crate::script::error::nearest;
+use crate::script::declare::Wants;
+use crate::script::dialog::{self, Asked, Open};
 use crate::script::host::Host;
 use crate::script::instance::Surroundings;
+use crate::script::invoke::Call;
 use crate::script::memory;
 use crate::stanza::MessageKind;
+
+/// A message on its way through the scripts.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub given: &'a Arc<Given>,
+    /// The same as scripts get it.
+    pub object: &'a Dynamic,
+    /// See [`crate::script::Delivery::key`].
+    pub key: &'a str,
+}
+
+impl Said<'_> {
+    pub(super) fn message(&self) -> &Message {
+        &self.given.message
+    }
+
+    /// Whether it was said to the bot alone.
+    pub(super) fn is_direct(&self) -> bool {
+        self.message().kind != MessageKind::Groupchat
+    }
+}
 
 impl Bot {
     pub(super) fn message(
@@ -37,18 +59,18 @@ impl Bot {
             let bots = self.identity.bots.read().unwrap_or_else(PoisonError::into_inner);
             message.is_bot || (message.room.is_none() && bots.contains(&message.from.to_bare()))
         };
-        let given = Arc::new(Given { message: message.clone(), is_bot });
+        let groupchat = message.kind == MessageKind::Groupchat;
+        let said = if groupchat { self.without_mention(&message.text).map(str::to_owned) } else { None };
+        let addressed = said.is_some();
+        let given = Arc::new(Given { message: message.clone(), is_bot, said, addressed, asked: None });
         let object = Dynamic::from(MessageObject(given.clone()));
+        let said = Said { given: &given, object: &object, key };
         // A corrected command has run already, as it was.
         let talk = message.kind != MessageKind::Headline && message.replaces.is_none();
-        if wants == Wants::default()
-            && talk
-            && let Some((name, rest)) = command::split(&message.text)
-            && self.command(name, rest, message, &object, key, host, around, progress)
-        {
-            return;
+        let taken = wants == Wants::default() && talk && self.taken(said, host, around, progress);
+        if !taken {
+            self.chain(message_names(message, addressed), wants, key, &object, host, around, progress);
         }
-        self.chain(self.message_names(message), wants, key, &object, host, around, progress);
         drop(object);
         // A script that keeps the message keeps its memory too.
         if Arc::strong_count(&given) > 1 {
@@ -57,128 +79,237 @@ impl Bot {
         }
     }
 
-    fn message_names(&self, message: &Message) -> &'static [&'static str] {
-        match (message.kind, &message.room) {
-            (MessageKind::Headline, _) => &["headline"],
-            (MessageKind::Groupchat, _) if self.is_addressed(&message.text) => &["mention", "room"],
-            (MessageKind::Groupchat, _) => &["room"],
-            (MessageKind::Chat | MessageKind::Normal, Some(_)) => &["pm"],
-            (MessageKind::Chat | MessageKind::Normal, None) => &["message"],
-        }
-    }
-
-    /// Whether a room message begins with the bot's name, as in `helper: hello`.
-    fn is_addressed(&self, text: &str) -> bool {
-        let names = [Some(self.identity.name.as_str()), self.identity.jid.local()];
-        let text = text.trim_start().trim_start_matches('@').to_lowercase();
-        names.into_iter().flatten().any(|name| {
-            let rest = text.strip_prefix(&name.to_lowercase());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', ',', ' ', '!', '?']))
-        })
-    }
-
-    /// Runs a command; false if there is none of that name and others may have the message.
-    #[allow(clippy::too_many_arguments)]
-    fn command(
+    /// Whether a message was a command or an answer, and so is nothing for other handlers.
+    fn taken(
         &mut self,
-        name: &str,
-        rest: &str,
-        message: &Message,
-        object: &Dynamic,
-        key: &str,
+        said: Said<'_>,
         host: &mut Host,
         around: &mut Surroundings,
         progress: &mut Progress,
     ) -> bool {
-        let direct = message.kind != MessageKind::Groupchat;
-        let heard = |command: &Command| match command.place {
-            Place::Any => true,
-            Place::Direct => direct,
-            Place::Room => !direct,
-        };
-        let mut found = None;
-        let mut first = None;
-        for (at, slot) in self.slots.iter().enumerate() {
-            for command in
-                slot.instance.iter().flat_map(|i| &i.declared.commands).filter(|command| heard(command))
-            {
-                first.get_or_insert(at);
-                if found.is_none() && command.answers_to(name) {
-                    found = Some((at, command.clone()));
+        match command::split(said.given.text()) {
+            Some((name, rest)) => {
+                self.command(name, rest, said, host, around, progress)
+                    // In a room it may be meant for another bot.
+                    || (said.is_direct() && self.answered(said, host, around, progress))
+            }
+            None => self.answered(said, host, around, progress),
+        }
+    }
+
+    /// Gives a message to the script that has asked its sender something; false if none has.
+    fn answered(
+        &mut self,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) -> bool {
+        let mut spot = None;
+        for at in 0..self.slots.len() {
+            let Some(instance) = self.slots[at].instance.as_ref().filter(|i| i.declared.asks()) else {
+                continue;
+            };
+            let spot = spot.get_or_insert_with(|| dialog::spot(said.message()));
+            let Some(open) = dialog::find(around, &self.identity.name, instance, spot) else { continue };
+            match &open {
+                Open::Asked(asked) if !instance.declared.answers.contains(&asked.name) => {
+                    progress.failures.push(dialog::orphan(instance, &asked.name, 1));
+                    around.pending.remove(&instance.beside, spot);
+                }
+                Open::Asked(asked) => {
+                    self.answer_to(at, asked, spot, said, host, around, progress);
+                    return true;
+                }
+                Open::Confirm { .. } => {
+                    self.decided(at, &open, spot, said, host, around, progress);
+                    return true;
                 }
             }
         }
-        let Some(first) = first else { return false };
-        let (at, say) = match found {
-            Some((at, command)) => match self.permitted(&command, message) {
-                false => (at, format!("You may not use !{}.", command.spec.name)),
-                true => match command.spec.read(rest, around.moment.wall) {
-                    Err(why) => (at, format!("{why}\nUsage: {}", command.spec.usage())),
-                    Ok(arguments) => {
-                        let event = format!("command {}", command.spec.name);
-                        let arguments = vec![object.clone(), Dynamic::from_map(arguments)];
-                        self.turn(at, &event, key, host, around, progress, |caller| {
-                            caller.call(&command.call, arguments).map(drop)
-                        });
-                        return true;
-                    }
-                },
-            },
-            None if name == "help" => (first, self.help(rest, direct, message)),
-            None if direct => (first, self.unknown(name, message)),
-            None => return false,
+        false
+    }
+
+    /// Runs the handlers of an answer, which closes the question.
+    #[allow(clippy::too_many_arguments)]
+    fn answer_to(
+        &mut self,
+        at: usize,
+        asked: &Asked,
+        spot: &str,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        let event = format!("answer:{}", asked.name);
+        let text = said.given.text().trim();
+        let choice = asked.choices.iter().find(|choice| choice.to_lowercase() == text.to_lowercase());
+        if !asked.choices.is_empty() && choice.is_none() {
+            let say = format!("Please answer {}.", alternatives(&asked.choices));
+            self.say(at, &event, &say, said, host, around, progress);
+            return;
+        }
+        let Given { message, is_bot, said: without_mention, addressed, .. } = &**said.given;
+        let given = Given {
+            message: message.clone(),
+            is_bot: *is_bot,
+            said: choice.or(without_mention.as_ref()).cloned(),
+            addressed: *addressed,
+            asked: Some(asked.clone()),
         };
-        let object = object.clone();
-        self.turn(at, "command", key, host, around, progress, |_| say_to(&object, &say));
-        true
+        let object = Dynamic::from(MessageObject(Arc::new(given)));
+        let open = Open::Asked(asked.clone());
+        let close = || dialog::close(spot, &open);
+        self.script_chain(at, &[&event], Wants::default(), said.key, &object, close, host, around, progress);
     }
 
-    fn permitted(&self, command: &Command, message: &Message) -> bool {
-        if command.allow.is_empty() {
-            return true;
-        }
-        let admin = || self.identity.is_admin(&message.who);
-        command.allow.iter().any(|allowed| if allowed == "admin" { admin() } else { *allowed == message.who })
-    }
-
-    fn commands<'a>(&'a self, direct: bool, message: &'a Message) -> impl Iterator<Item = &'a Command> {
-        let all =
-            self.slots.iter().filter_map(|slot| slot.instance.as_ref()).flat_map(|i| &i.declared.commands);
-        let heard = move |command: &&Command| match command.place {
-            Place::Any => true,
-            Place::Direct => direct,
-            Place::Room => !direct,
+    /// Runs a command that was to be confirmed, or does not.
+    #[allow(clippy::too_many_arguments)]
+    fn decided(
+        &mut self,
+        at: usize,
+        open: &Open,
+        spot: &str,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        let Open::Confirm { command: name, typed, read_at } = open else { return };
+        let text = said.given.text().trim().trim_end_matches(['.', '!']).to_lowercase();
+        let event = format!("command {name}");
+        let say = match text.as_str() {
+            "yes" | "y" => {
+                let mut all = self.slots[at].instance.iter().flat_map(|i| &i.declared.commands);
+                let found = all.find(|command| command.spec.name == *name).cloned();
+                if let Some(command) = found {
+                    let call = Call { typed, read_at: *read_at, confirmed: Some((spot, open)) };
+                    return self.invoke(at, &command, call, said, host, around, progress);
+                }
+                format!("There is no !{name} any more.")
+            }
+            "no" | "n" => "Cancelled.".to_owned(),
+            _ => return self.say(at, &event, "Answer yes or no.", said, host, around, progress),
         };
-        all.filter(heard).filter(|command| !command.hidden && self.permitted(command, message))
+        let object = said.object;
+        self.turn(at, &event, said.key, host, around, progress, |_| {
+            dialog::close(spot, open)?;
+            say_to(object, &say)
+        });
     }
 
-    fn help(&self, about: &str, direct: bool, message: &Message) -> String {
-        let line = |command: &Command| match command.help.as_str() {
-            "" => command.spec.usage(),
-            help => format!("{}  {help}", command.spec.usage()),
-        };
-        let about = about.trim().trim_start_matches(command::PREFIX);
-        if about.is_empty() {
-            return self.commands(direct, message).map(line).collect::<Vec<_>>().join("\n");
+    /// Closes what is open with the sender; false if nothing is.
+    pub(super) fn cancelled(
+        &mut self,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) -> bool {
+        let spot = dialog::spot(said.message());
+        let mut last = None;
+        for at in 0..self.slots.len() {
+            let Some(instance) = self.slots[at].instance.as_ref().filter(|i| i.declared.asks()) else {
+                continue;
+            };
+            if let Some(open) = dialog::find(around, &self.identity.name, instance, &spot) {
+                self.turn(at, "cancel", said.key, host, around, progress, |_| dialog::close(&spot, &open));
+                last = Some(at);
+            }
         }
-        match self.commands(direct, message).find(|command| command.answers_to(about)) {
-            Some(command) => line(command),
-            None => self.unknown(about, message),
+        if let Some(at) = last {
+            self.say(at, "cancel", "Cancelled.", said, host, around, progress);
+        }
+        last.is_some()
+    }
+
+    /// Ends a question whose time is over with the words it was given for that.
+    pub(super) fn question_ends(
+        &mut self,
+        timer: &Timer,
+        script: &str,
+        key: &str,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        around.pending.remove_timer(timer.id);
+        let Some(at) = self.slots.iter().position(|slot| slot.uses.name == script) else { return };
+        let Some(spot) = dialog::key_of(timer) else { return };
+        let scope = dialog::beside(script);
+        // It may have expired a moment ago, but while it waited for its end nothing else was asked there.
+        let newer = around.entry(&self.identity.name, &scope, spot);
+        let newer = newer.and_then(|(value, _)| Open::from_value(&value));
+        if newer.is_none_or(|open| matches!(open, Open::Asked(asked) if asked.timer == Some(timer.id))) {
+            self.turn(at, "question ends", key, host, around, progress, |_| {
+                dialog::forget(spot)?;
+                dialog::say_end(timer)
+            });
         }
     }
 
-    fn unknown(&self, name: &str, message: &Message) -> String {
-        let direct = message.kind != MessageKind::Groupchat;
-        let names = self.commands(direct, message).map(|command| command.spec.name.as_str());
-        match nearest(name, names) {
-            Some(near) => format!("There is no !{name}. Did you mean !{near}?"),
-            None => format!("There is no !{name}. Try !help."),
-        }
+    /// What a room message says to the bot, where it begins with the bot's name, as in `helper: hello`.
+    fn without_mention<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let names = [Some(self.identity.name.as_str()), self.identity.jid.local()];
+        let text = text.trim_start().trim_start_matches('@');
+        names.into_iter().flatten().find_map(|name| {
+            let rest = strip_name(text, name)?;
+            let ends = rest.is_empty() || rest.starts_with([':', ',', ' ', '!', '?']);
+            ends.then(|| rest.trim_start_matches([':', ',', ' ']))
+        })
+    }
+
+    /// Answers in the runtime's own words.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn say(
+        &mut self,
+        at: usize,
+        event: &str,
+        words: &str,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        let object = said.object;
+        self.turn(at, event, said.key, host, around, progress, |_| say_to(object, words));
     }
 }
 
 /// Answers a message in the runtime's own words.
-fn say_to(object: &Dynamic, text: &str) -> Result<(), Box<rhai::EvalAltResult>> {
+pub(super) fn say_to(object: &Dynamic, text: &str) -> Result<(), Box<rhai::EvalAltResult>> {
     let Some(given) = object.read_lock::<MessageObject>() else { return Ok(()) };
     memory::uncounted(|| crate::script::api::message::answer(&given.0.message, text))
+}
+
+fn message_names(message: &Message, addressed: bool) -> &'static [&'static str] {
+    match (message.kind, &message.room) {
+        (MessageKind::Headline, _) => &["headline"],
+        (MessageKind::Groupchat, _) if addressed => &["mention", "room"],
+        (MessageKind::Groupchat, _) => &["room"],
+        (MessageKind::Chat | MessageKind::Normal, Some(_)) => &["pm"],
+        (MessageKind::Chat | MessageKind::Normal, None) => &["message"],
+    }
+}
+
+/// `text` without `name` in front, whatever the case of its letters.
+fn strip_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = text.chars();
+    for wanted in name.chars() {
+        let found = rest.next()?;
+        if found != wanted && !found.to_lowercase().eq(wanted.to_lowercase()) {
+            return None;
+        }
+    }
+    Some(rest.as_str())
+}
+
+/// `a, b or c`.
+fn alternatives(choices: &[String]) -> String {
+    match choices {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
 }

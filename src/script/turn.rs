@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::script::declare::Declared;
 use crate::script::error::{Kind, Thrown};
 use crate::script::memory;
 use crate::script::reserved;
+use crate::script::roles::People;
 use crate::script::values;
 use crate::store::error::StoreError;
 use crate::store::{Scope, TimerRow, TimerWrite, Write};
@@ -32,24 +33,18 @@ use crate::store::{Scope, TimerRow, TimerWrite, Write};
 pub(super) struct Identity {
     pub name: String,
     pub jid: BareJid,
-    /// Who may use what is for admins; [`crate::script::pool::BotHandle::configure`] replaces them.
-    pub admins: RwLock<Vec<BareJid>>,
+    /// Who may use what is not for all; [`crate::script::pool::BotHandle::configure`] replaces it.
+    pub people: RwLock<People>,
     /// Addresses of all bots of this process, so that two do not talk to each other for ever.
     pub bots: Arc<RwLock<BTreeSet<BareJid>>>,
-}
-
-impl Identity {
-    /// Whether that is an admin's address.
-    pub(super) fn is_admin(&self, who: &str) -> bool {
-        let admins = self.admins.read().unwrap_or_else(PoisonError::into_inner);
-        admins.iter().any(|admin| admin.as_str() == who)
-    }
 }
 
 /// Everything host functions may see and change.
 pub(super) struct Turn {
     pub bot: Arc<Identity>,
     pub script: Arc<str>,
+    /// The scope beside that of the script, see [`crate::script::dialog`].
+    pub beside: Arc<str>,
     pub limits: Limits,
     pub config: Dynamic,
     /// By whose wall clock the script tells the time.
@@ -68,6 +63,8 @@ pub(super) struct Turn {
     pub effects: Effects,
     /// Parameters of the script's functions, by name.
     pub arities: Arc<BTreeMap<String, Vec<usize>>>,
+    /// Questions that the script takes answers to.
+    pub answers: Arc<BTreeSet<String>>,
     /// Numbers of the closures that wait for `timer::after`.
     pub waiting: BTreeSet<i64>,
     /// The engine's state when loading had come to its end.
@@ -100,6 +97,9 @@ pub(super) struct Overlay {
     values: BTreeMap<(Arc<str>, String), Entry>,
     timers: BTreeMap<i64, Option<TimerRow>>,
 }
+
+/// A value and when it expires.
+pub(super) type Found = (Value, Option<Timestamp>);
 
 /// An uncommitted value: `None` where it was removed.
 #[derive(Clone)]
@@ -228,19 +228,37 @@ impl Turn {
     }
 
     /// The value under `key`, own writes first, and when it expires.
-    pub(super) fn entry(&self, key: &str) -> Result<Option<(Value, Option<Timestamp>)>, Thrown> {
+    pub(super) fn entry(&self, key: &str) -> Result<Option<Found>, Thrown> {
+        self.entry_in(&self.script, key)
+    }
+
+    /// The same in a scope that need not be the script's own.
+    pub(super) fn entry_in(&self, script: &Arc<str>, key: &str) -> Result<Option<Found>, Thrown> {
         let now = self.moment.wall;
-        let at = (self.script.clone(), key.to_owned());
-        match self.own.values.get(&at).or_else(|| self.pending.values.get(&at)) {
-            Some(entry) if entry.expires.is_some_and(|expires| expires <= now) => Ok(None),
-            Some(entry) => Ok(entry.value.clone().map(|value| (value, entry.expires))),
-            None => self.reader.entry(&self.scope(), key).map_err(|error| from_store(&error)),
+        let known = self.own.entry(script, key, now);
+        match known.or_else(|| self.pending.entry(script, key, now)) {
+            Some(entry) => Ok(entry),
+            None => {
+                let scope = Scope { bot: self.bot.name.clone(), script: script.to_string() };
+                self.reader.entry(&scope, key).map_err(|error| from_store(&error))
+            }
         }
     }
 
     /// Sets or removes the value under `key`.
     pub(super) fn put(
         &mut self,
+        key: &str,
+        value: Option<Value>,
+        expires: Option<Timestamp>,
+    ) -> Result<(), Thrown> {
+        self.put_in(&self.script.clone(), key, value, expires)
+    }
+
+    /// The same in a scope that need not be the script's own.
+    pub(super) fn put_in(
+        &mut self,
+        script: &Arc<str>,
         key: &str,
         value: Option<Value>,
         expires: Option<Timestamp>,
@@ -257,7 +275,7 @@ impl Turn {
         }
         self.count_write()?;
         self.weigh(weight + key.len() + 64)?;
-        let script = self.script.clone();
+        let script = script.clone();
         // What is replaced was not counted either, so it must go before counting resumes.
         memory::uncounted(|| {
             let entry = Entry { value: value.clone(), expires };
@@ -297,6 +315,17 @@ impl Turn {
 
     /// Sets a durable timer and gives its number.
     pub(super) fn set_timer(&mut self, due: Timestamp, name: &str, data: Value) -> Result<i64, Thrown> {
+        self.set_timer_in(&self.script.clone(), due, name, data)
+    }
+
+    /// The same in a scope that need not be the script's own.
+    pub(super) fn set_timer_in(
+        &mut self,
+        script: &Arc<str>,
+        due: Timestamp,
+        name: &str,
+        data: Value,
+    ) -> Result<i64, Thrown> {
         let bounds = crate::store::Limits::DEFAULT;
         if name.is_empty() || name.len() > bounds.key {
             let message = format!("the name of a timer has 1 to {} bytes", bounds.key);
@@ -309,7 +338,7 @@ impl Turn {
         self.count_write()?;
         self.weigh(values::weight(&data) + name.len() + 64)?;
         let id = self.data.timer_id();
-        let (bot, script) = (&self.bot.name, &self.script);
+        let bot = &self.bot.name;
         let row = memory::uncounted(|| TimerRow {
             id,
             bot: bot.clone(),
@@ -327,9 +356,15 @@ impl Turn {
         if self.timer(id)?.is_none() {
             return Ok(false);
         }
+        self.drop_timer(id)?;
+        Ok(true)
+    }
+
+    /// Removes a timer, whoever it belongs to.
+    pub(super) fn drop_timer(&mut self, id: i64) -> Result<(), Thrown> {
         self.count_write()?;
         memory::uncounted(|| drop(self.own.timers.insert(id, None)));
-        Ok(true)
+        Ok(())
     }
 
     /// The script's timer of that number.
@@ -394,6 +429,21 @@ impl Overlay {
     pub(super) fn absorb(&mut self, later: Overlay) {
         self.values.extend(later.values);
         self.timers.extend(later.timers);
+    }
+
+    /// What has been written under a key: `Some(None)` where it was removed or has expired.
+    pub(super) fn entry(&self, script: &Arc<str>, key: &str, now: Timestamp) -> Option<Option<Found>> {
+        if self.values.is_empty() {
+            return None;
+        }
+        let entry = self.values.get(&(script.clone(), key.to_owned()))?;
+        let lives = entry.expires.is_none_or(|expires| expires > now);
+        Some(entry.value.clone().filter(|_| lives).map(|value| (value, entry.expires)))
+    }
+
+    /// Removes a value.
+    pub(super) fn remove(&mut self, script: &Arc<str>, key: &str) {
+        self.values.insert((script.clone(), key.to_owned()), Entry { value: None, expires: None });
     }
 
     /// Marks a timer as handled.

@@ -44,6 +44,7 @@ fn ten_thousand_reloads_under_traffic_leave_memory_flat_and_lose_nothing() {
         scripts: version(0),
         queue: 100,
         admins: Vec::new(),
+        roles: Default::default(),
         schedules: Vec::new(),
     };
     let bot = pool.add(spec, judge.clone());

@@ -1,4 +1,4 @@
-//! Declarations: `on`, `command`, `every`, `option`.
+//! Declarations: `on`, `hear`, `command`, `every`, `option`.
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, Map, Module, NativeCallContext};
 
@@ -19,7 +19,7 @@ pub(super) const AREA: Area = Area {
         },
         Function {
             signature: "on(event: string, opts: map, f: |e|)",
-            about: "The same with options: `priority` (an int; higher runs earlier), and `delayed`, `carbons`, `own`, `encrypted`, which also let in history, copies from other devices, what bots of this process wrote, and what cannot be read.",
+            about: "The same with options: `priority` (an int; higher runs earlier, also across `hear`), `rooms` (an array: only messages from these), and `delayed`, `carbons`, `own`, `encrypted`, which also let in history, copies from other devices, what bots of this process wrote, and what cannot be read.",
             example: r#"on("message", #{ priority: 10 }, |m| {
     if m.text == "quiet" { m.stop(); }
 });"#,
@@ -33,8 +33,20 @@ pub(super) const AREA: Area = Area {
         },
         Function {
             signature: "command(spec: string, opts: map, f: |m, a|)",
-            about: "The same with options: `help`, `alias` (other names), `allow` (`[\"admin\"]` or addresses), `where` (`\"any\"`, `\"direct\"` or `\"room\"`), `hidden`.",
-            example: r#"command("stop", #{ help: "Stop it", allow: ["admin"], alias: ["halt"] }, |m, a| m.reply("stopped"));"#,
+            about: "The same with options: `help`; `alias` (other names); `where` (`\"any\"`, `\"direct\"` or `\"room\"`); `hidden`; `allow` (`admin`, roles of bots.yaml, addresses, domains, or in rooms `owner`, `room:admin`, `member`, `moderator`, `participant`, `visitor`); `cooldown` (a span that each person waits between two uses that went well); `confirm` (`true` or a question: it runs when its caller says yes within two minutes); `example` (`[\"!roll 2d6\", \"You rolled …\"]` or an array of such pairs, for `!help roll` and for tests).",
+            example: r#"command("stop", #{ help: "Stop it", allow: ["admin"], alias: ["halt"] }, |m, a| m.reply("stopped"));
+command("wipe", #{ help: "Forget all", confirm: "Forget everything?", cooldown: "1m", example: ["!wipe", "Forget everything?"] },
+    |m, a| m.reply("forgotten"));"#,
+        },
+        Function {
+            signature: "hear(regex: string, f: |m, caps|)",
+            about: "Calls `f` with messages in which the expression occurs: one to one, and in rooms where the bot is addressed. `caps` has what matched. The expression takes linear time, so it has no look-around; it looks at the first 64 KiB of a text, a large one at less.",
+            example: r##"hear(#"(?i)\b(refund|money back)\b"#, |m, caps| m.reply(`About ${caps[1]}: ask !human`));"##,
+        },
+        Function {
+            signature: "hear(regex: string, opts: map, f: |m, caps|)",
+            about: "The same with the options of `on`, and `where`: `\"direct\"`, `\"room\"` (all room talk) or `\"any\"`.",
+            example: r##"hear(#"hello (?<name>\w+)"#, #{ where: "any", priority: 5 }, |m, caps| m.reply(`who is ${caps["name"]}?`));"##,
         },
         Function {
             signature: "every(span: string|int, f: ||)",
@@ -84,6 +96,12 @@ fn register(module: &mut Module) {
     });
     set(module, "command", |context: NativeCallContext, spec: &str, opts: Map, f: FnPtr| {
         command(&context, spec, &opts, f)
+    });
+    set(module, "hear", |context: NativeCallContext, regex: &str, f: FnPtr| -> Checked<()> {
+        turn::declare(|_, declared| declared.hear(regex, &Map::new(), f, line(&context)))
+    });
+    set(module, "hear", |context: NativeCallContext, regex: &str, opts: Map, f: FnPtr| -> Checked<()> {
+        turn::declare(|_, declared| declared.hear(regex, &opts, f, line(&context)))
     });
     set(module, "every", |context: NativeCallContext, span: Dynamic, f: FnPtr| -> Checked<()> {
         turn::declare(|_, declared| declared.every(api::span(&span)?, f, line(&context)))

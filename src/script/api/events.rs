@@ -13,6 +13,7 @@ use crate::jid::BareJid;
 use crate::script::api::message::send;
 use crate::script::api::xml::XmlObject;
 use crate::script::api::{Area, Function, getter, optional};
+use crate::script::error::ScriptError;
 use crate::script::host::set;
 use crate::script::turn;
 use crate::script::values;
@@ -33,6 +34,7 @@ pub(super) const AREA: Area = Area {
         ("y", "Typing"),
         ("f", "File"),
         ("a", "Answer"),
+        ("e", "Failure"),
     ],
     functions: &[
         function(
@@ -180,6 +182,27 @@ pub(super) const AREA: Area = Area {
             ASK_ERROR,
         ),
         function("a.xml: Xml", "Answers of `bot::iq`: the payload, or nothing.", ASK_XML),
+        function(
+            "e.message: string",
+            "`error`: what went wrong in a turn of this script. The turn left nothing behind; this handler has one of its own, and its own errors are only logged.",
+            r#"on("error", |e| bot::send("ops@example.org", `${bot::name()}: ${e.message}`));"#,
+        ),
+        function(
+            "e.event: string",
+            "`error`: the event that was handled, such as `message` or `command roll`.",
+            r#"on("error", |e| log::warn(`${e.event} failed`));"#,
+        ),
+        function("e.file: string", "`error`: the file.", r#"on("error", |e| log::warn(e.file));"#),
+        function(
+            "e.line: int",
+            "`error`: the line; 0 where it is unknown.",
+            r#"on("error", |e| log::warn(`line ${e.line}`));"#,
+        ),
+        function(
+            "e.kind: string",
+            "`error`: which rule was broken: `runtime`, `deadline`, `memory`, `operations`, `size`, `stack`, `store` and so on.",
+            r#"on("error", |e| if e.kind == "deadline" { log::warn("too slow"); });"#,
+        ),
         function("a.data", "Answers of `bot::iq` by name: what was to be remembered.", ASK_DATA),
     ],
     register,
@@ -221,6 +244,7 @@ objects! {
     ReceiptObject((String, String)),
     TypingObject((String, ChatState)),
     AnswerObject((Answer, serde_json::Value)),
+    FailureObject(ScriptError),
 }
 
 type Checked<T> = Result<T, Box<EvalAltResult>>;
@@ -259,6 +283,7 @@ fn register(module: &mut Module) {
     register_delivery(module);
     register_file(module);
     register_answer(module);
+    register_failure(module);
 }
 
 fn register_presence(module: &mut Module) {
@@ -379,6 +404,15 @@ fn register_file(module: &mut Module) {
     set(module, "reply", |f: &mut FileObject, text: Dynamic| {
         send(&f.0.place, MessageKind::Chat, None, &text, &Map::new())
     });
+}
+
+fn register_failure(module: &mut Module) {
+    module.set_custom_type::<FailureObject>("Failure");
+    getter(module, "message", |e: &mut FailureObject| e.0.message.clone());
+    getter(module, "event", |e: &mut FailureObject| optional(e.0.event.as_deref()));
+    getter(module, "file", |e: &mut FailureObject| e.0.file.clone());
+    getter(module, "line", |e: &mut FailureObject| i64::try_from(e.0.line).unwrap_or(0));
+    getter(module, "kind", |e: &mut FailureObject| format!("{:?}", e.0.kind).to_lowercase());
 }
 
 fn register_answer(module: &mut Module) {

@@ -10,6 +10,7 @@ use crate::jid::Jid;
 use crate::script::api::time::Time;
 use crate::script::api::{Area, Function, check_characters, getter, optional, words};
 use crate::script::declare::{known_keys, text};
+use crate::script::dialog::Asked;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
 use crate::script::turn;
@@ -56,7 +57,11 @@ pub(super) const AREA: Area = Area {
             "The strongest identity known of the sender: the key for what belongs to a person.",
             r#"on("message", |m| { store::incr("count/" + m.who); });"#,
         ),
-        property("m.text: string", "The text.", r#"on("message", |m| m.reply(m.text.to_upper()));"#),
+        property(
+            "m.text: string",
+            "The text; where a room message mentions the bot, what comes after that.",
+            r#"on("message", |m| m.reply(m.text.to_upper()));"#,
+        ),
         property(
             "m.raw_text: string",
             "The text as it was written, before a mention of the bot is taken off.",
@@ -144,6 +149,19 @@ pub(in crate::script) struct MessageObject(pub Arc<Given>);
 pub(in crate::script) struct Given {
     pub message: Message,
     pub is_bot: bool,
+    /// The text, where it is not as it was written: without a mention of the bot, or one of the choices.
+    pub said: Option<String>,
+    /// Whether a room message mentions the bot.
+    pub addressed: bool,
+    /// The question it answers.
+    pub asked: Option<Asked>,
+}
+
+impl Given {
+    /// The text as handlers are given it.
+    pub(in crate::script) fn text(&self) -> &str {
+        self.said.as_deref().unwrap_or(&self.message.text)
+    }
 }
 
 type Checked<T> = Result<T, Box<EvalAltResult>>;
@@ -159,7 +177,7 @@ fn register(module: &mut Module) {
     });
     getter(module, "nick", |m: &mut MessageObject| m.0.message.nick.clone());
     getter(module, "who", |m: &mut MessageObject| m.0.message.who.clone());
-    getter(module, "text", |m: &mut MessageObject| m.0.message.text.clone());
+    getter(module, "text", |m: &mut MessageObject| m.0.text().to_owned());
     getter(module, "raw_text", |m: &mut MessageObject| m.0.message.text.clone());
     getter(module, "subject", |m: &mut MessageObject| optional(m.0.message.subject.as_deref()));
     getter(module, "lang", |m: &mut MessageObject| optional(m.0.message.lang.as_deref()));
@@ -189,7 +207,7 @@ fn register(module: &mut Module) {
     });
 }
 
-fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<String> {
+pub(super) fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<String> {
     let kind = match message.kind {
         MessageKind::Groupchat => MessageKind::Groupchat,
         MessageKind::Normal => MessageKind::Normal,
@@ -204,7 +222,7 @@ pub(in crate::script) fn answer(message: &Message, text: &str) -> Checked<()> {
 }
 
 /// Queues a message and gives its id.
-pub(super) fn send(
+pub(in crate::script) fn send(
     to: &Jid,
     kind: MessageKind,
     thread: Option<&str>,

@@ -2,6 +2,7 @@
 //!
 //! A host function only reads its arguments and the turn, and queues effects; it never blocks.
 
+pub mod ask;
 pub mod bot;
 pub mod declare;
 pub mod events;
@@ -53,6 +54,7 @@ pub struct Function {
 pub const AREAS: &[Area] = &[
     declare::AREA,
     message::AREA,
+    ask::AREA,
     events::AREA,
     bot::AREA,
     store::AREA,

@@ -47,7 +47,7 @@ fn new_admins_count_from_the_next_turn() {
     let rig = Rig::new();
     let mut bot = rig.bot(SOURCE);
     assert_eq!(bot.ask("!stop"), ["You may not use !stop."]);
-    bot.handle.configure(vec![super::jid("ann@example.org").to_bare()], 10, Vec::new());
+    bot.handle.configure(vec![super::jid("ann@example.org").to_bare()], Default::default(), 10, Vec::new());
     assert_eq!(bot.ask("!stop"), ["stopped"]);
     assert_eq!(bot.give(message("boss@example.org/pc", "!stop")), ["You may not use !stop."]);
 }

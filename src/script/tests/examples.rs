@@ -23,7 +23,9 @@ fn every_example_runs_and_uses_what_it_shows() {
             let signature = function.signature;
             assert!(!function.about.is_empty(), "{signature}");
             assert!(function.example.contains(function.name()), "the example of {signature} does not use it");
-            let mut bot = rig.bot(function.example);
+            // A name of its own: what one example asks, another cannot answer.
+            let name = signature.replace(|c: char| !c.is_alphanumeric(), "-");
+            let mut bot = rig.add(&name, vec![script("main", function.example)]);
             for event in events() {
                 let turned = bot.try_event(event);
                 assert!(turned.failures.is_empty(), "{signature}: {}", turned.failures[0]);
@@ -42,7 +44,7 @@ fn every_registered_function_is_in_the_tables() {
         for signature in signatures {
             let name = signature.split(['(', ' ']).next().unwrap_or_default().trim_start_matches("get$");
             let operator = !name.starts_with(|c: char| c.is_alphabetic());
-            if operator || name.is_empty() || ["to_string", "to_debug"].contains(&name) {
+            if operator || name.is_empty() || ["to_string", "to_debug", "index$get$"].contains(&name) {
                 continue;
             }
             assert!(

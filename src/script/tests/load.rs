@@ -136,6 +136,7 @@ fn a_full_queue_refuses_and_gives_the_event_back() {
         scripts: vec![slow],
         queue: 3,
         admins: Vec::new(),
+        roles: Default::default(),
         schedules: Vec::new(),
     };
     let handle = rig.pool.add(spec, told);
@@ -285,6 +286,7 @@ fn actions_come_in_order_with_the_numbers_of_their_rows() {
         scripts: vec![script("main", source)],
         queue: 3,
         admins: Vec::new(),
+        roles: Default::default(),
         schedules: Vec::new(),
     };
     let handle = rig.pool.add(spec, sink.clone());
@@ -341,7 +343,7 @@ fn timers_of_a_full_bot_do_not_crowd_out_those_of_others() {
     let mut other = rig.add("other", vec![script("main", REMIND)]);
     rig.advance(Duration::from_secs(1));
     other.ask("set");
-    full.handle.configure(Vec::new(), 1, Vec::new());
+    full.handle.configure(Vec::new(), Default::default(), 1, Vec::new());
     hold(&full);
     let started = std::time::Instant::now();
     rig.advance(Duration::from_secs(62));
@@ -376,6 +378,7 @@ fn a_panic_around_a_turn_costs_one_row_and_no_thread() {
         scripts: vec![script("main", source)],
         queue: 3,
         admins: Vec::new(),
+        roles: Default::default(),
         schedules: Vec::new(),
     };
     let handle = rig.pool.add(spec, sink.clone());

@@ -5,6 +5,7 @@ mod clockwork;
 mod commands;
 mod examples;
 mod load;
+mod talk;
 mod turns;
 
 use std::path::Path;
@@ -25,7 +26,7 @@ use crate::script::data::{Data, Memory};
 use crate::script::error::ScriptError;
 use crate::script::loader::{Compiled, compile};
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
-use crate::script::{BotSpec, Delivery, Limits, Permissions, ScriptUse, Sink, Turned};
+use crate::script::{BotSpec, Delivery, Limits, Permissions, Roles, ScriptUse, Sink, Turned};
 
 /// A pool with a clock of its own.
 pub(super) struct Rig {
@@ -80,6 +81,10 @@ impl Rig {
             queue: 1000,
             admins: vec![BareJid::parse("boss@example.org").expect("valid")],
             schedules,
+            roles: Roles::from([(
+                "staff".to_owned(),
+                vec![jid("ann@example.org").to_bare(), jid("example.net").to_bare()],
+            )]),
         };
         Player { handle: self.pool.add(spec, told.clone()), told, count: 0 }
     }

@@ -1,0 +1,226 @@
+//! Running commands: who may, how often, whether they mean it; usage and help.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rhai::Dynamic;
+
+use crate::event::Message;
+use crate::script::bot::{Bot, Progress};
+use crate::script::command;
+use crate::script::declare::{Command, Confirm, Place};
+use crate::script::dialog::{self, CONFIRMATION, Open};
+use crate::script::error::nearest;
+use crate::script::host::Host;
+use crate::script::instance::Surroundings;
+use crate::script::span::show_span;
+use crate::script::talk::{Said, say_to};
+use crate::script::turn;
+
+/// What somebody typed behind the name of a command.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub typed: &'a str,
+    /// The moment that `10m` counts from.
+    pub read_at: Timestamp,
+    /// The question to which they said yes, and its key.
+    pub confirmed: Option<(&'a str, &'a Open)>,
+}
+
+impl Bot {
+    /// Runs a command; false if there is none of that name and others may have the message.
+    pub(super) fn command(
+        &mut self,
+        name: &str,
+        rest: &str,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) -> bool {
+        let direct = said.is_direct();
+        let mut found = None;
+        let mut first = None;
+        for (at, slot) in self.slots.iter().enumerate() {
+            let commands = slot.instance.iter().flat_map(|i| &i.declared.commands);
+            for command in commands.filter(|command| command.place.hears(direct)) {
+                first.get_or_insert(at);
+                if found.is_none() && command.answers_to(name) {
+                    found = Some((at, command.clone()));
+                }
+            }
+        }
+        if let Some((at, command)) = found {
+            let call = Call { typed: rest, read_at: around.moment.wall, confirmed: None };
+            self.invoke(at, &command, call, said, host, around, progress);
+            return true;
+        }
+        if name == "cancel" && rest.is_empty() && self.cancelled(said, host, around, progress) {
+            return true;
+        }
+        let Some(first) = first else { return false };
+        let say = match name {
+            "help" => self.help(rest, direct, said.message()),
+            _ if direct => self.unknown(name, said.message()),
+            _ => return false,
+        };
+        self.say(first, "command", &say, said, host, around, progress);
+        true
+    }
+
+    /// Runs a command, or says why not.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn invoke(
+        &mut self,
+        at: usize,
+        command: &Command,
+        call: Call<'_>,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        let event = format!("command {}", command.spec.name);
+        let object = said.object;
+        let close = || call.confirmed.map_or(Ok(()), |(key, open)| dialog::close(key, open));
+        let arguments = match self.granted(at, command, call, said, around) {
+            Ok(arguments) => arguments,
+            Err(why) => {
+                self.turn(at, &event, said.key, host, around, progress, |_| {
+                    close()?;
+                    say_to(object, &why)
+                });
+                return;
+            }
+        };
+        if let (Some(confirm), None) = (&command.confirm, call.confirmed) {
+            let question = question(confirm, command, call.typed);
+            let spot = dialog::spot(said.message());
+            let open = Open::Confirm {
+                command: command.spec.name.clone(),
+                typed: call.typed.to_owned(),
+                read_at: call.read_at,
+            };
+            self.turn(at, &event, said.key, host, around, progress, |_| {
+                turn::act(|turn| dialog::open(turn, &spot, &open, CONFIRMATION))?;
+                say_to(object, &question)
+            });
+            return;
+        }
+        let wait = command.cooldown.map(|span| (dialog::waiting(&command.spec.name, said.message()), span));
+        let arguments = vec![object.clone(), arguments];
+        self.turn(at, &event, said.key, host, around, progress, |caller| {
+            close()?;
+            if let Some((key, span)) = &wait {
+                dialog::wait(key, *span)?;
+            }
+            caller.call(&command.call, arguments).map(drop)
+        });
+    }
+
+    /// The arguments of a command, or what keeps it from running.
+    fn granted(
+        &self,
+        at: usize,
+        command: &Command,
+        call: Call<'_>,
+        said: Said<'_>,
+        around: &Surroundings,
+    ) -> Result<Dynamic, String> {
+        let name = &command.spec.name;
+        if !self.permitted(command, said.message()) {
+            return Err(format!("You may not use !{name}."));
+        }
+        let arguments = command.spec.read(call.typed, call.read_at);
+        let arguments = arguments.map_err(|why| format!("{why}\nUsage: {}", command.spec.usage()))?;
+        if command.cooldown.is_some()
+            && let Some(instance) = &self.slots[at].instance
+        {
+            let key = dialog::waiting(name, said.message());
+            let until = around.entry(&self.identity.name, &instance.beside, &key).and_then(|(_, end)| end);
+            let left = until.map(|end| end.duration_since(around.moment.wall).as_millis());
+            if let Some(left) = left.and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0) {
+                let span = Duration::from_secs(left.div_ceil(1_000));
+                return Err(format!("Slow down: again in {}.", show_span(span)));
+            }
+        }
+        Ok(Dynamic::from_map(arguments))
+    }
+
+    fn permitted(&self, command: &Command, message: &Message) -> bool {
+        let people = self.identity.people.read().unwrap_or_else(PoisonError::into_inner);
+        people.permits(&command.allow, message)
+    }
+
+    fn commands<'a>(&'a self, direct: bool, message: &'a Message) -> impl Iterator<Item = &'a Command> {
+        let all =
+            self.slots.iter().filter_map(|slot| slot.instance.as_ref()).flat_map(|i| &i.declared.commands);
+        all.filter(move |command| command.place.hears(direct))
+            .filter(|command| !command.hidden && self.permitted(command, message))
+    }
+
+    fn help(&self, about: &str, direct: bool, message: &Message) -> String {
+        let about = about.trim().trim_start_matches(command::PREFIX);
+        if about.is_empty() {
+            return self.commands(direct, message).map(line).collect::<Vec<_>>().join("\n");
+        }
+        match self.commands(direct, message).find(|command| command.answers_to(about)) {
+            Some(command) => details(command),
+            None => self.unknown(about, message),
+        }
+    }
+
+    fn unknown(&self, name: &str, message: &Message) -> String {
+        let direct = message.kind != crate::stanza::MessageKind::Groupchat;
+        let names = self.commands(direct, message).map(|command| command.spec.name.as_str());
+        match nearest(name, names) {
+            Some(near) => format!("There is no !{name}. Did you mean !{near}?"),
+            None => format!("There is no !{name}. Try !help."),
+        }
+    }
+}
+
+impl Place {
+    fn hears(self, direct: bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Direct => direct,
+            Self::Room => !direct,
+        }
+    }
+}
+
+/// A command in the list of all.
+fn line(command: &Command) -> String {
+    match command.help.as_str() {
+        "" => command.spec.usage(),
+        help => format!("{}  {help}", command.spec.usage()),
+    }
+}
+
+/// A command alone.
+fn details(command: &Command) -> String {
+    let mut text = line(command);
+    if !command.alias.is_empty() {
+        let names = command.alias.iter().map(|name| format!("{}{name}", command::PREFIX));
+        text.push_str(&format!("\nAlso: {}", names.collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(span) = command.cooldown {
+        text.push_str(&format!("\nOnce in {}.", show_span(span)));
+    }
+    for (typed, answered) in &command.examples {
+        text.push_str(&format!("\nExample: {typed} → {answered}"));
+    }
+    text
+}
+
+fn question(confirm: &Confirm, command: &Command, typed: &str) -> String {
+    match confirm {
+        Confirm::Typed => {
+            let call = format!("{}{} {typed}", command::PREFIX, command.spec.name);
+            format!("Really {}? Answer yes or no.", call.trim_end())
+        }
+        Confirm::Words(words) => format!("{} Answer yes or no.", words.trim_end()),
+    }
+}
