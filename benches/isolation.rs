@@ -19,6 +19,7 @@ use rhapsode::ids::Seed;
 use rhapsode::jid::{BareJid, Jid};
 use rhapsode::moment::Moment;
 use rhapsode::script::loader::compile;
+use rhapsode::script::outside::Nowhere;
 use rhapsode::script::pool::{BotHandle, Pool, PoolOptions};
 use rhapsode::script::{BotSpec, Delivery, Limits, Permissions, ScriptUse, Sink, Stanza, Turned};
 use rhapsode::session;
@@ -64,6 +65,7 @@ fn measure(hostile: usize, span: Duration) -> Row {
         data: Arc::new(store),
         clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
         seed: Seed([7; 32]),
+        outside: Arc::new(Nowhere),
     });
     let pool = pool.expect("an empty store is readable");
     let (sender, answers) = channel();

@@ -14,6 +14,7 @@ use rhapsode::jid::{BareJid, Jid};
 use rhapsode::moment::Moment;
 use rhapsode::script::data::Memory;
 use rhapsode::script::loader::compile;
+use rhapsode::script::outside::Nowhere;
 use rhapsode::script::pool::{BotHandle, Pool, PoolOptions};
 use rhapsode::script::{BotSpec, Delivery, Limits, Permissions, ScriptUse, Sink, Turned};
 
@@ -42,6 +43,7 @@ fn start(source: &str) -> (Pool, BotHandle, Receiver<usize>) {
         data: Arc::new(Memory::new(Arc::new(Timestamp::now))),
         clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
         seed: Seed([7; 32]),
+        outside: Arc::new(Nowhere),
     };
     let pool = Pool::start(options).expect("memory can be read");
     let compiled = compile("bench", Path::new("bench.rhai"), source).expect("the script compiles");

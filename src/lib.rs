@@ -11,6 +11,7 @@ pub mod cron;
 pub mod datetime;
 pub mod diagnostic;
 pub mod event;
+pub mod hosts;
 pub mod ids;
 pub mod jid;
 pub mod moment;

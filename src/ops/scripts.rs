@@ -114,7 +114,9 @@ pub fn uses(bot: &BotSettings, library: &Library) -> Vec<ScriptUse> {
             config: Value::Object(script.config.clone()),
             limits: limits(script.limits),
             permissions: Permissions {
-                http: script.permissions.http.clone(),
+                http: Vec::new(),
+                webhooks: BTreeMap::new(),
+                secrets: BTreeMap::new(),
                 shared: script.permissions.shared,
                 bots: script.permissions.bots.clone(),
             },

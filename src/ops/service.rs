@@ -27,6 +27,7 @@ use crate::ops::log::Levels;
 use crate::ops::report::Status;
 use crate::ops::scripts::{self, Library};
 use crate::script::ScriptUse;
+use crate::script::outside::Nowhere;
 use crate::script::pool::{Pool, PoolOptions};
 use crate::store::{self, Store};
 
@@ -129,6 +130,7 @@ impl Service {
             data: Arc::new(store.clone()),
             clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
             seed: IdSource::new(seed.clone()).fork(),
+            outside: Arc::new(Nowhere),
         })
         .map_err(StartFailed::Store)?;
         let deps = Deps::new(store, pool, Arc::new(TlsContext::new()), seed, installation)?;

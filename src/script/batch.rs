@@ -8,8 +8,10 @@ use crate::event::Event;
 use crate::moment::Moment;
 use crate::script::bot::{Item, Progress};
 use crate::script::error::{Kind, ScriptError};
+use crate::script::hook::{self, HookCall};
 use crate::script::pool::{Cell, Shared};
 use crate::script::turn::Overlay;
+use crate::script::web;
 use crate::script::{Turned, memory};
 use crate::store::error::StoreError;
 use crate::store::{Batch, Committed, OutboxRow, TimerWrite};
@@ -69,6 +71,14 @@ fn outbox(cell: &Cell, actions: &[Action], moment: Moment) -> (Vec<OutboxRow>, V
 impl Row {
     fn done(self, shared: &Arc<Shared>, cell: &Arc<Cell>, committed: &Committed) {
         shared.set_wakes(cell, self.moment, self.progress.wakes);
+        for (call, response) in self.progress.answers {
+            call.answer(response);
+        }
+        // Calls whose turn failed, or that no script took.
+        hook::fail_all(&self.items);
+        for fetch in self.progress.fetches {
+            web::fetch(shared, cell, fetch);
+        }
         if let Some(due) = committed.earliest {
             shared.ticker.note_due(due);
         }
@@ -165,7 +175,19 @@ pub(super) fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
 pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
-        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } => None,
+        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Web { .. } => {
+            None
+        }
+    }
+}
+
+/// The call of a webhook that an item is.
+pub(super) fn hook(item: &Item) -> Option<&HookCall> {
+    match item {
+        Item::Hook(call) => Some(call),
+        Item::After { .. } | Item::Cron { .. } | Item::Event(_) | Item::Every { .. } | Item::Web { .. } => {
+            None
+        }
     }
 }
 
@@ -176,6 +198,7 @@ pub(super) fn timer(item: &Item) -> Option<i64> {
             Event::Timer(timer) => Some(timer.id),
             _ => None,
         },
-        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } => None,
+        Item::Web { reply, .. } => reply.guard(),
+        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) => None,
     }
 }

@@ -15,9 +15,11 @@ use crate::script::clockwork::Clockwork;
 use crate::script::declare::{Handler, Wants};
 use crate::script::dialog;
 use crate::script::error::ScriptError;
+use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
 use crate::script::turn::Identity;
+use crate::script::web::{Asking, Fetch, Reply};
 use crate::script::{Delivery, ScriptState, ScriptUse};
 use crate::store::{Scope, TimerRow};
 
@@ -49,8 +51,22 @@ pub(super) enum Item {
     Cron { script: String, generation: u64, at: usize, slot: Timestamp },
     /// Something happened.
     Event(Delivery),
+    /// Somebody called a webhook.
+    Hook(Arc<HookCall>),
+    /// What came of a request to the web.
+    Web { reply: Arc<Reply>, _asking: Option<Asking> },
     /// A repetition is due.
     Every { script: String, generation: u64, at: usize, due: Instant },
+}
+
+impl Item {
+    /// Whether it comes from outside, and so counts against the queue's capacity.
+    pub(super) fn counts(&self) -> bool {
+        match self {
+            Self::Event(_) | Self::Hook(_) => true,
+            Self::After { .. } | Self::Cron { .. } | Self::Every { .. } | Self::Web { .. } => false,
+        }
+    }
 }
 
 /// What is to be woken, and when.
@@ -73,6 +89,10 @@ pub(super) enum WakeKind {
 #[derive(Default)]
 pub(super) struct Progress {
     pub actions: Vec<Action>,
+    /// Requests to the web, to be made after the commit.
+    pub fetches: Vec<Fetch>,
+    /// Answers to webhooks, to be given after the commit.
+    pub answers: Vec<(Arc<HookCall>, HookResponse)>,
     pub failures: Vec<ScriptError>,
     pub turns: u32,
     pub slowest: Duration,
@@ -101,6 +121,12 @@ impl Bot {
             trouble: slot.trouble.clone(),
         };
         self.slots.iter().map(state).collect()
+    }
+
+    /// The webhooks of its scripts that run. Where two have one name, the first script's counts.
+    pub(super) fn hooks(&self) -> Vec<Hook> {
+        let running = self.slots.iter().filter_map(|slot| slot.instance.as_ref());
+        running.flat_map(|instance| &instance.declared.webhooks).map(|webhook| webhook.hook.clone()).collect()
     }
 
     /// Replaces the scripts. One that is as before keeps its state. One whose new version does not load goes on in
@@ -156,6 +182,8 @@ impl Bot {
                 self.cron(script, *generation, *at, *slot, host, around, progress);
             }
             Item::Event(delivery) => self.event(delivery, host, around, progress),
+            Item::Hook(call) => self.hook(call, host, around, progress),
+            Item::Web { reply, .. } => self.web(reply, host, around, progress),
             Item::Every { script, generation, at: index, due } => {
                 let Some(at) = self.living(script, *generation) else { return };
                 let every =
@@ -267,6 +295,10 @@ impl Bot {
         if let Some(script) = dialog::script_of(timer) {
             return self.question_ends(timer, script, key, host, around, progress);
         }
+        if let Some(reply) = Reply::interrupted(timer) {
+            self.web(&Arc::new(reply), host, around, progress);
+            return;
+        }
         let event = format!("timer:{}", timer.name);
         let row = TimerRow {
             id: timer.id,
@@ -300,12 +332,17 @@ impl Bot {
     }
 
     /// Whether the timer has neither been handled nor cancelled since it was found due.
-    fn timer_stands(&self, timer: &Timer, around: &Surroundings) -> bool {
-        if let Some(stands) = around.pending.timer_stands(timer.id) {
+    pub(super) fn timer_stands(&self, timer: &Timer, around: &Surroundings) -> bool {
+        self.row_stands(timer.id, &timer.script, around)
+    }
+
+    /// The same for its row in the store.
+    pub(super) fn row_stands(&self, id: i64, script: &str, around: &Surroundings) -> bool {
+        if let Some(stands) = around.pending.timer_stands(id) {
             return stands;
         }
-        let scope = Scope { bot: self.identity.name.clone(), script: timer.script.clone() };
-        match around.reader.as_ref().map(|reader| reader.timer(&scope, timer.id)) {
+        let scope = Scope { bot: self.identity.name.clone(), script: script.to_owned() };
+        match around.reader.as_ref().map(|reader| reader.timer(&scope, id)) {
             Some(Ok(row)) => row.is_some(),
             // Better twice than never: the row is still there, and is looked at again.
             Some(Err(_)) | None => true,
@@ -513,6 +550,7 @@ fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
     progress.turns += 1;
     progress.slowest = progress.slowest.max(ended.elapsed);
     progress.actions.extend(ended.actions);
+    progress.fetches.extend(ended.fetches);
     progress.failures.extend(ended.failure);
     progress.wakes.extend(ended.after.into_iter().map(|(id, span)| Wake {
         script: instance.uses.name.clone(),

@@ -15,6 +15,7 @@ use crate::script::clockwork::{CronJob, Job, unused};
 use crate::script::command::CommandSpec;
 use crate::script::error::{Kind, Thrown, nearest};
 use crate::script::hear::Heard;
+use crate::script::hook::Hook;
 use crate::script::roles::Allowed;
 use crate::script::values;
 
@@ -25,6 +26,7 @@ pub(super) struct Declared {
     pub commands: Vec<Command>,
     pub every: Vec<Every>,
     pub cron: Vec<CronJob>,
+    pub webhooks: Vec<Webhook>,
     pub options: BTreeMap<String, OptionSpec>,
     /// Names of questions that the script takes answers to.
     pub answers: Arc<BTreeSet<String>>,
@@ -117,6 +119,14 @@ pub(super) struct Every {
     pub line: usize,
 }
 
+/// `webhook(name, opts, f)`
+#[derive(Clone)]
+pub(super) struct Webhook {
+    pub hook: Hook,
+    pub call: Callback,
+    pub line: usize,
+}
+
 /// `option(name, default, help)`
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct OptionSpec {
@@ -136,7 +146,7 @@ pub(super) struct Callback {
 pub const EVENTS: &[(&str, &str)] = &[
     (
         "answer:NAME",
-        "what somebody said to the question of `m.ask(name, text)`, or the answer to `bot::iq(kind, to, xml, name, data)`",
+        "what somebody said to the question of `m.ask(name, text)`, or the answer to `bot::iq` or `http::` by name",
     ),
     ("bounce", "an own message came back as an error"),
     ("error", "a turn of this script failed"),
@@ -484,7 +494,7 @@ fn flag(opts: &Map, key: &str) -> Result<bool, Thrown> {
     }
 }
 
-fn wrong(key: &str, expected: &str, found: &Dynamic) -> Thrown {
+pub(super) fn wrong(key: &str, expected: &str, found: &Dynamic) -> Thrown {
     Thrown::new(Kind::Declaration, format!("`{key}` is {expected}, not a {}", values::kind(found)))
 }
 

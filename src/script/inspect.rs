@@ -31,6 +31,8 @@ pub struct Inspected {
     pub cron: Vec<(String, usize)>,
     /// Repetitions, with the line of each.
     pub every: Vec<(Duration, usize)>,
+    /// Webhooks.
+    pub webhooks: Vec<WebhookSeen>,
     /// Calls of functions that do not exist: they fail when they are reached.
     pub problems: Vec<ScriptError>,
 }
@@ -46,6 +48,17 @@ pub struct CommandSeen {
     pub examples: Vec<(String, String)>,
     /// Roles that bots.yaml has to know.
     pub roles: Vec<String>,
+    /// Its line.
+    pub line: usize,
+}
+
+/// A webhook of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookSeen {
+    /// Its name.
+    pub name: String,
+    /// Methods it takes.
+    pub methods: Vec<String>,
     /// Its line.
     pub line: usize,
 }
@@ -85,6 +98,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             jid: BareJid::parse("bot@localhost").expect("a valid address"),
             people: RwLock::default(),
             bots: Arc::new(RwLock::default()),
+            asking: Arc::default(),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;
         let problems = unknown_calls(&instance, &mut host);
@@ -115,6 +129,15 @@ fn seen(instance: &Instance, problems: Vec<ScriptError>) -> Inspected {
         options: declared.options.iter().map(option).collect(),
         cron: declared.cron.iter().map(|cron| (cron.job.cron.line().to_owned(), cron.line)).collect(),
         every: declared.every.iter().map(|every| (every.span, every.line)).collect(),
+        webhooks: declared
+            .webhooks
+            .iter()
+            .map(|webhook| WebhookSeen {
+                name: webhook.hook.name.clone(),
+                methods: webhook.hook.methods.clone(),
+                line: webhook.line,
+            })
+            .collect(),
         problems,
     }
 }

@@ -22,7 +22,8 @@ use crate::script::host::Host;
 use crate::script::loader::Inner;
 use crate::script::memory;
 use crate::script::turn::{self, Effects, Identity, Overlay, Turn};
-use crate::script::{Limits, ScriptUse};
+use crate::script::web::Fetch;
+use crate::script::{Limits, Permissions, ScriptUse};
 use crate::store;
 
 /// The settings of a script, as `config.name` reads them.
@@ -42,6 +43,7 @@ pub(super) struct Instance {
     /// The scope beside that of the script, see [`crate::script::dialog`].
     pub beside: Arc<str>,
     identity: Arc<Identity>,
+    permissions: Arc<Permissions>,
     name: Arc<str>,
     config: Config,
     global: GlobalRuntimeState,
@@ -85,6 +87,8 @@ impl Surroundings {
 pub(super) struct Ended {
     /// What is to be done; nothing if it failed.
     pub actions: Vec<Action>,
+    /// Requests to the web to be made.
+    pub fetches: Vec<Fetch>,
     /// Closures to be called later: their numbers, and how much later.
     pub after: Vec<(i64, Duration)>,
     pub failure: Option<ScriptError>,
@@ -163,6 +167,7 @@ impl Instance {
             requests: BTreeMap::new(),
             beside: dialog::beside(&uses.name),
             identity: identity.clone(),
+            permissions: Arc::new(uses.permissions.clone()),
             name,
             config: Config(Arc::new(uses.config.clone())),
             global: host.engine(&limits).new_global_runtime_state(),
@@ -236,6 +241,7 @@ impl Instance {
         if failure.is_some() {
             return Ended {
                 actions: Vec::new(),
+                fetches: Vec::new(),
                 after: Vec::new(),
                 failure,
                 stopped: turn.stopped,
@@ -244,8 +250,9 @@ impl Instance {
             };
         }
         around.pending.absorb(std::mem::take(&mut turn.own));
+        let fetches = std::mem::take(&mut turn.effects.fetches);
         let (actions, after) = self.keep(std::mem::take(&mut turn.effects));
-        Ended { actions, after, failure, stopped: turn.stopped, elapsed, spoilt }
+        Ended { actions, fetches, after, failure, stopped: turn.stopped, elapsed, spoilt }
     }
 
     /// Ends the script and tells how many bytes it has lost in cycles for good.
@@ -302,6 +309,7 @@ impl Instance {
             script: self.name.clone(),
             beside: self.beside.clone(),
             limits: self.uses.limits,
+            permissions: self.permissions.clone(),
             config: Dynamic::from(self.config.clone()),
             zone: self.uses.timezone.clone(),
             moment: around.moment,

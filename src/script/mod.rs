@@ -19,12 +19,14 @@ mod declare;
 mod dialog;
 pub mod error;
 mod hear;
+pub mod hook;
 mod host;
 pub mod inspect;
 mod instance;
 mod invoke;
 pub mod loader;
 pub mod memory;
+pub mod outside;
 mod pattern;
 pub mod pool;
 mod reserved;
@@ -37,6 +39,7 @@ mod tests;
 mod ticker;
 mod turn;
 mod values;
+mod web;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,9 +50,11 @@ use serde_json::Value;
 use crate::action::Action;
 use crate::cron::Schedule;
 use crate::event::Event;
+use crate::hosts::HostPattern;
 use crate::jid::BareJid;
 use crate::script::error::ScriptError;
 use crate::script::loader::Compiled;
+use crate::secret::Password;
 
 /// Groups of people by name: addresses, and domains that stand for everybody there.
 pub type Roles = BTreeMap<String, Vec<BareJid>>;
@@ -94,11 +99,22 @@ pub struct ScriptUse {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
     /// Hosts it may ask over HTTP.
-    pub http: Vec<String>,
+    pub http: Vec<HostPattern>,
+    /// Webhooks it may declare, by name.
+    pub webhooks: BTreeMap<String, WebhookGrant>,
+    /// Secrets it may use, by name. It never reads them.
+    pub secrets: BTreeMap<String, Password>,
     /// Whether it may use the store that all bots have in common.
     pub shared: bool,
     /// Bots it may talk to; `*` means all.
     pub bots: Vec<String>,
+}
+
+/// How a webhook may be declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WebhookGrant {
+    /// Whether it may let in everybody: `auth: "none"`.
+    pub open: bool,
 }
 
 /// What a script may use. Beyond it the turn ends with an error and leaves nothing behind.

@@ -17,8 +17,10 @@ use crate::moment::Moment;
 use crate::script::batch;
 use crate::script::bot::{Bot, Item, Progress, Wake};
 use crate::script::data::{Data, Read};
+use crate::script::hook::{Hook, Hooks};
 use crate::script::host::Host;
 use crate::script::instance::Surroundings;
+use crate::script::outside::Outside;
 use crate::script::roles::People;
 use crate::script::stack;
 use crate::script::ticker::Ticker;
@@ -37,6 +39,9 @@ pub struct PoolOptions {
     pub clock: Clock,
     /// From which `rand::` follows. Should be kept over restarts, so that a turn that runs again throws the same.
     pub seed: Seed,
+    /// Who makes the requests of scripts: [`crate::http::client::Client`], or
+    /// [`crate::script::outside::Nowhere`].
+    pub outside: Arc<dyn Outside>,
 }
 
 /// A clock that any thread may read.
@@ -61,6 +66,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub seed: Seed,
     pub ticker: Ticker,
+    pub outside: Arc<dyn Outside>,
     fast: Lane,
     slow: Lane,
     stopping: AtomicBool,
@@ -92,6 +98,7 @@ pub(super) struct Cell {
     /// Taken by the one thread that runs the bot.
     bot: Mutex<Option<Bot>>,
     scripts: Mutex<Vec<ScriptState>>,
+    hooks: Mutex<Vec<Hook>>,
 }
 
 #[derive(Default)]
@@ -148,6 +155,7 @@ impl Pool {
             data: options.data,
             clock: options.clock,
             seed: options.seed,
+            outside: options.outside,
             fast: Lane::default(),
             slow: Lane::default(),
             stopping: AtomicBool::new(false),
@@ -179,6 +187,7 @@ impl Pool {
             jid: spec.jid,
             people: RwLock::new(People { admins: spec.admins, roles: spec.roles }),
             bots: self.shared.addresses.clone(),
+            asking: Arc::default(),
         });
         let cell = Arc::new(Cell {
             sink,
@@ -186,6 +195,7 @@ impl Pool {
             state: Mutex::default(),
             bot: Mutex::new(Some(Bot::new(identity.clone()))),
             scripts: Mutex::default(),
+            hooks: Mutex::default(),
             identity,
         });
         locked(&self.shared.bots).insert(cell.identity.name.clone(), Arc::downgrade(&cell));
@@ -197,6 +207,11 @@ impl Pool {
         // Timers of this bot may have been due before it was there.
         self.shared.ticker.look_again();
         handle
+    }
+
+    /// The webhooks of all its bots.
+    pub fn hooks(&self) -> Hooks {
+        Hooks { shared: self.shared.clone() }
     }
 
     /// Looks at the clock and delivers what is due. Only needed with a clock that tests move.
@@ -298,19 +313,30 @@ impl Shared {
 
     /// Queues an event if there is room.
     pub(super) fn offer(&self, cell: &Arc<Cell>, delivery: Delivery) -> Result<(), QueueFull> {
+        match self.offer_item(cell, Item::Event(delivery)) {
+            Err(Item::Event(delivery)) => Err(QueueFull(Box::new(delivery))),
+            // What comes back is what was offered.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Queues something from outside if there is room; else gives it back.
+    #[allow(clippy::result_large_err)]
+    pub(super) fn offer_item(&self, cell: &Arc<Cell>, item: Item) -> Result<(), Item> {
         {
             let mut state = locked(&cell.state);
             if state.removed || state.events >= cell.capacity.load(Ordering::Relaxed) {
-                return Err(QueueFull(Box::new(delivery)));
+                return Err(item);
             }
             state.events += 1;
-            state.items.push_back(Item::Event(delivery));
+            state.items.push_back(item);
         }
         self.schedule(cell);
         Ok(())
     }
 
-    /// Queues something of the script's own doing. It always has room: there is at most one for each declaration.
+    /// Queues something of the script's own doing. It always has room: there is at most one for each declaration
+    /// and each request.
     pub(super) fn push(&self, cell: &Arc<Cell>, item: Item) {
         {
             let mut state = locked(&cell.state);
@@ -373,10 +399,15 @@ impl Cell {
         if alone {
             state.alone = items.len();
         }
-        state.events += items.iter().filter(|item| matches!(item, Item::Event(_))).count();
+        state.events += items.iter().filter(|item| item.counts()).count();
         for item in items.into_iter().rev() {
             state.items.push_front(item);
         }
+    }
+
+    /// Its webhooks, as they were after the last replacement or failure.
+    pub(super) fn hooks(&self) -> Vec<Hook> {
+        locked(&self.hooks).clone()
     }
 
     /// Moves the bot between the lanes.
@@ -397,7 +428,7 @@ impl Cell {
         let row = row.min(state.items.len());
         state.alone = state.alone.saturating_sub(row);
         let items: Vec<Item> = state.items.drain(..row).collect();
-        state.events -= items.iter().filter(|item| matches!(item, Item::Event(_))).count();
+        state.events -= items.iter().filter(|item| item.counts()).count();
         let (swaps, schedules) = (std::mem::take(&mut state.swaps), state.schedules.take());
         Work { swaps, schedules, items, removed: state.removed }
     }
@@ -496,6 +527,7 @@ fn run_row(
     // Only a replacement or a failure changes how the scripts stand.
     if swapped || !progress.failures.is_empty() {
         *locked(&cell.scripts) = bot.states();
+        *locked(&cell.hooks) = bot.hooks();
     }
     drop(guard);
     *reader = around.reader.take();

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -18,7 +19,6 @@ use crate::action::Action;
 use crate::ids::{IdSource, base32};
 use crate::jid::BareJid;
 use crate::moment::Moment;
-use crate::script::Limits;
 use crate::script::data::{Data, Read};
 use crate::script::declare::Declared;
 use crate::script::error::{Kind, Thrown};
@@ -26,6 +26,8 @@ use crate::script::memory;
 use crate::script::reserved;
 use crate::script::roles::People;
 use crate::script::values;
+use crate::script::web::{self, Fetch};
+use crate::script::{Limits, Permissions};
 use crate::store::error::StoreError;
 use crate::store::{Scope, TimerRow, TimerWrite, Write};
 
@@ -37,6 +39,8 @@ pub(super) struct Identity {
     pub people: RwLock<People>,
     /// Addresses of all bots of this process, so that two do not talk to each other for ever.
     pub bots: Arc<RwLock<BTreeSet<BareJid>>>,
+    /// Requests to the web that are under way.
+    pub asking: Arc<AtomicUsize>,
 }
 
 /// Everything host functions may see and change.
@@ -46,6 +50,7 @@ pub(super) struct Turn {
     /// The scope beside that of the script, see [`crate::script::dialog`].
     pub beside: Arc<str>,
     pub limits: Limits,
+    pub permissions: Arc<Permissions>,
     pub config: Dynamic,
     /// By whose wall clock the script tells the time.
     pub zone: TimeZone,
@@ -87,6 +92,8 @@ pub(super) struct Effects {
     pub after: Vec<(i64, Duration, FnPtr)>,
     /// Closures that wait for the answer to a request, by its token.
     pub requests: Vec<(String, FnPtr)>,
+    /// Requests to the web.
+    pub fetches: Vec<Fetch>,
     /// Closures that are no longer to be called.
     pub cancelled: Vec<i64>,
 }
@@ -200,6 +207,12 @@ pub(super) fn config() -> Option<Dynamic> {
 /// The longest string the script may have.
 pub(super) fn string_limit() -> usize {
     with(|turn| Ok(turn.limits.string)).unwrap_or(Limits::DEFAULT.string)
+}
+
+/// How many keys all maps of a value may have together, and how many bytes all its strings.
+pub(super) fn sizes() -> (usize, usize) {
+    let limits = with(|turn| Ok(turn.limits)).unwrap_or(Limits::DEFAULT);
+    (limits.map, limits.string)
 }
 
 impl Turn {
@@ -387,6 +400,7 @@ impl Turn {
             stored.into_iter().filter(|row| !changed.contains_key(&row.id)).collect();
         let fits = |row: &&TimerRow| *row.script == *self.script && name.is_none_or(|name| row.name == name);
         rows.extend(changed.into_values().flatten().filter(fits).cloned());
+        rows.retain(|row| !web::is_guard(row));
         rows.sort_by_key(|row| (row.due, row.id));
         rows.truncate(limit);
         Ok(rows)

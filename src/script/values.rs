@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 use crate::script::api::time::Time;
 
 /// How deep a stored value may nest.
-const DEPTH: usize = 32;
+pub(super) const DEPTH: usize = 32;
 
 /// The value as JSON.
 ///
@@ -54,6 +54,15 @@ fn convert(value: &Dynamic, depth: usize) -> Result<Value, String> {
         return Ok(Value::String(time.to_string()));
     }
     Err(format!("a {} cannot be stored", kind(value)))
+}
+
+/// Levels of a JSON value. Its parser takes no more than 128.
+pub(super) fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(pairs) => 1 + pairs.values().map(depth).max().unwrap_or(0),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => 1,
+    }
 }
 
 /// JSON as a script value. Numbers that fit no 64-bit integer become floats.

@@ -12,6 +12,7 @@ use rhapsode::jid::{BareJid, Jid};
 use rhapsode::moment::Moment;
 use rhapsode::script::data::Memory;
 use rhapsode::script::loader::compile;
+use rhapsode::script::outside::Nowhere;
 use rhapsode::script::pool::{Pool, PoolOptions};
 use rhapsode::script::{BotSpec, Delivery, Limits, Permissions, QueueFull, ScriptUse, Sink, Turned};
 
@@ -35,6 +36,7 @@ fn ten_thousand_reloads_under_traffic_leave_memory_flat_and_lose_nothing() {
         data: Arc::new(Memory::new(Arc::new(jiff::Timestamp::now))),
         clock: Arc::new(clock),
         seed: Seed([3; 32]),
+        outside: Arc::new(Nowhere),
     })
     .expect("memory can be read");
     let judge = Arc::new(Judge::default());

@@ -14,6 +14,7 @@ use crate::config::settings::Settings;
 use crate::ids::Seed;
 use crate::moment::Moment;
 use crate::net::tls::TlsContext;
+use crate::script::outside::Nowhere;
 use crate::script::pool::{Pool, PoolOptions};
 use crate::store::{Durability, Store};
 
@@ -270,6 +271,7 @@ fn deps(settings: &Settings) -> Deps {
         data: Arc::new(store.clone()),
         clock: Arc::new(|| Moment { at: Instant::now(), wall: jiff::Timestamp::now() }),
         seed: Seed([1; 32]),
+        outside: Arc::new(Nowhere),
     })
     .expect("the store is readable");
     let tls = Arc::new(TlsContext::new());

@@ -6,13 +6,17 @@ pub mod ask;
 pub mod bot;
 pub mod declare;
 pub mod events;
+pub mod feed;
+pub mod http;
 pub mod log;
 pub mod message;
 pub mod rand;
+pub mod secret;
 pub mod store;
 pub mod text;
 pub mod time;
 pub mod timer;
+pub mod webhook;
 pub mod xml;
 
 use std::fmt::Write as _;
@@ -63,6 +67,10 @@ pub const AREAS: &[Area] = &[
     text::AREA,
     rand::AREA,
     xml::AREA,
+    http::AREA,
+    webhook::AREA,
+    secret::AREA,
+    feed::AREA,
     log::AREA,
 ];
 

@@ -4,9 +4,12 @@ mod attacks;
 mod clockwork;
 mod commands;
 mod examples;
+mod feeds;
+mod hooks;
 mod load;
 mod talk;
 mod turns;
+mod web;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -19,19 +22,24 @@ use serde_json::{Value, json};
 use crate::action::{Action, OutgoingMessage};
 use crate::cron::Schedule;
 use crate::event::{Event, Message};
+use crate::hosts::HostPattern;
 use crate::ids::Seed;
 use crate::jid::{BareJid, Jid};
 use crate::moment::Moment;
 use crate::script::data::{Data, Memory};
 use crate::script::error::ScriptError;
 use crate::script::loader::{Compiled, compile};
+use crate::script::outside::{Outside, Recorded};
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
-use crate::script::{BotSpec, Delivery, Limits, Permissions, Roles, ScriptUse, Sink, Turned};
+use crate::script::{BotSpec, Delivery, Limits, Permissions, Roles, ScriptUse, Sink, Turned, WebhookGrant};
+use crate::secret::Password;
 
 /// A pool with a clock of its own.
 pub(super) struct Rig {
     pub pool: Pool,
     clock: Arc<Mutex<Moment>>,
+    /// What the web answers.
+    pub web: Arc<Recorded>,
 }
 
 /// One bot of a rig and what it has done.
@@ -55,6 +63,21 @@ impl Rig {
 
     /// With a number of threads, and with data of its own.
     pub(super) fn with(workers: usize, data: impl FnOnce(crate::store::Clock) -> Arc<dyn Data>) -> Self {
+        let web = Arc::new(Recorded::default());
+        Self::start(workers, data, web.clone(), web)
+    }
+
+    /// With a web of its own.
+    pub(super) fn outside(outside: Arc<dyn Outside>) -> Self {
+        Self::start(2, |clock| Arc::new(Memory::new(clock)), outside, Arc::default())
+    }
+
+    fn start(
+        workers: usize,
+        data: impl FnOnce(crate::store::Clock) -> Arc<dyn Data>,
+        outside: Arc<dyn Outside>,
+        web: Arc<Recorded>,
+    ) -> Self {
         let start = Moment { at: Instant::now(), wall: "2026-03-01T12:00:00Z".parse().expect("a stamp") };
         let clock = Arc::new(Mutex::new(start));
         let (moments, walls) = (clock.clone(), clock.clone());
@@ -63,8 +86,9 @@ impl Rig {
             data: data(Arc::new(move || walls.lock().expect("the clock").wall)),
             clock: Arc::new(move || *moments.lock().expect("the clock")),
             seed: Seed([7; 32]),
+            outside,
         };
-        Self { pool: Pool::start(options).expect("memory can be read"), clock }
+        Self { pool: Pool::start(options).expect("memory can be read"), clock, web }
     }
 
     pub(super) fn add(&self, name: &str, scripts: Vec<ScriptUse>) -> Player {
@@ -197,8 +221,23 @@ pub(super) fn script(name: &str, source: &str) -> ScriptUse {
         compiled: compiled(source),
         config: json!({}),
         limits: patient(),
-        permissions: Permissions::default(),
+        permissions: permissions(),
         timezone: TimeZone::UTC,
+    }
+}
+
+/// What the scripts of tests and examples are granted.
+pub(super) fn permissions() -> Permissions {
+    let hosts = ["api.example.net", "*.feeds.example", "http://127.0.0.1:8080"];
+    let secrets = [("api_key", "key of the api"), ("deploy_key", "key of deploys")];
+    Permissions {
+        http: hosts.iter().map(|host| HostPattern::parse(host).expect("a host")).collect(),
+        webhooks: [("deploy", false), ("open", true)]
+            .map(|(name, open)| (name.to_owned(), WebhookGrant { open }))
+            .into(),
+        shared: false,
+        bots: Vec::new(),
+        secrets: secrets.map(|(name, key)| (name.to_owned(), Password::new(key.to_owned()))).into(),
     }
 }
 
