@@ -63,7 +63,7 @@ on("answer:said", |res| bot::send(res.data, `${res.status}`));"#,
             about: "Sends a value as JSON, with `POST`.",
             example: r#"on("message", |m| {
     let opts = #{ secret: #{ name: "api_key" } };
-    http::json("https://api.example.net/say", #{ text: m.text }, opts, |res| m.reply(`${res.json?.id}`));
+    http::json("https://api.example.net/say", #{ text: m.text }, opts, |res| m.reply(`It is no. ${res.json?.id}`));
 });"#,
         },
         Function {
