@@ -48,6 +48,7 @@ const LAYERS: &[Layer] = &[
         false,
         &[
             "store",
+            "xep",
             "event",
             "action",
             "stanza",

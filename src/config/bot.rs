@@ -342,7 +342,7 @@ impl Reader<'_> {
                 name if TAKEN_ROLES.contains(&name) => "rooms say who that is; take another name",
                 name if !is_word(name) => "a role is a word of letters, digits, `-` and `_`",
                 _ => {
-                    roles.insert(entry.key.clone(), self.addresses(&entry.value, "an address or a domain"));
+                    roles.insert(entry.key.clone(), self.addresses(&entry.value, "a member of a role"));
                     continue;
                 }
             };

@@ -455,6 +455,23 @@ bots:
     }
 
     #[test]
+    fn roles_merge_by_name_and_may_be_domains() {
+        let settings = good(
+            r#"
+defaults:
+  password: { env: PW }
+  roles: { staff: [ann@example.org], guests: [example.net] }
+bots:
+  a: { jid: a@example.org, roles: { staff: [bob@example.org, Example.COM] } }
+"#,
+        );
+        let roles = &settings.bots[0].roles;
+        let of = |name: &str| roles[name].iter().map(|jid| jid.as_str()).collect::<Vec<_>>();
+        assert_eq!(of("staff"), ["bob@example.org", "example.com"]);
+        assert_eq!(of("guests"), ["example.net"]);
+    }
+
+    #[test]
     fn a_script_entry_overrides_the_config_of_its_bot() {
         let settings = good(
             r#"

@@ -11,7 +11,7 @@ pub struct Hints;
 
 impl Extension for Hints {
     fn xep(&self) -> Xep {
-        let scope = "`no-store` goes out with chat states; incoming hints change nothing";
+        let scope = "`no-store` goes out with chat states, `store` with reactions, markers and retractions; incoming hints change nothing";
         Xep { number: 334, name: "Message Processing Hints", version: "1.0.0", scope }
     }
 
@@ -22,6 +22,11 @@ impl Extension for Hints {
     fn consumes(&self, payload: &Element) -> bool {
         payload.ns() == NS
     }
+}
+
+/// "Archive it, though it has no text."
+pub fn store() -> Element {
+    Element::new("store", NS)
 }
 
 /// "Neither archive nor offline storage."

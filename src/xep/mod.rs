@@ -18,6 +18,7 @@ pub mod correction;
 pub mod data_forms;
 pub mod delay;
 pub mod disco;
+pub mod displayed_markers;
 pub mod encryption;
 pub mod entity_time;
 pub mod hints;
@@ -25,7 +26,10 @@ pub mod last_activity;
 pub mod nickname;
 pub mod oob;
 pub mod ping;
+pub mod reactions;
 pub mod receipts;
+pub mod replies;
+pub mod retraction;
 pub mod stanza_ids;
 pub mod version;
 
@@ -45,9 +49,13 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &delay::Delay,
     &carbons::Carbons,
     &correction::Correction,
+    &displayed_markers::DisplayedMarkers,
     &hints::Hints,
     &stanza_ids::StanzaIds,
     &encryption::Encryption,
+    &retraction::Retraction,
+    &reactions::Reactions,
+    &replies::Replies,
 ];
 
 /// Which specification an extension follows.

@@ -144,6 +144,20 @@ fn check_finds_every_mistake_at_once_and_touches_no_network() {
 }
 
 #[test]
+fn check_refuses_a_role_that_the_bot_does_not_define() {
+    let mut world = World::echo();
+    world.script("faq", "command(\"learn\", #{ allow: [\"stuff\"] }, |m, a| m.reply(\"ok\"));");
+    world.bot("echo", "scripts: [scripts/faq.rhai]\nroles: { staff: [ann@world.localhost] }");
+    world.write();
+    let output = world.command(&["check", "--format", "short"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("faq.rhai:1:1: error: bot `echo` has no role `stuff`"), "{stdout}");
+    world.script("faq", "command(\"learn\", #{ allow: [\"staff\"] }, |m, a| m.reply(\"ok\"));");
+    assert!(world.command(&["check"]).status.success());
+}
+
+#[test]
 fn no_password_and_no_body_is_ever_logged() {
     let mut world = World::new();
     // An error text that a script makes of what it was told is the script's own affair; it says nothing here.

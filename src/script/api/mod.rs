@@ -11,6 +11,7 @@ pub mod http;
 pub mod log;
 pub mod message;
 pub mod rand;
+pub mod respond;
 pub mod secret;
 pub mod store;
 pub mod text;
@@ -58,6 +59,7 @@ pub struct Function {
 pub const AREAS: &[Area] = &[
     declare::AREA,
     message::AREA,
+    respond::AREA,
     ask::AREA,
     events::AREA,
     bot::AREA,

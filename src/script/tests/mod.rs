@@ -7,6 +7,7 @@ mod examples;
 mod feeds;
 mod hooks;
 mod load;
+mod respond;
 mod talk;
 mod turns;
 mod web;
