@@ -1,6 +1,6 @@
 //! Commands: `roll <dice:word> [times:int=1]`, the arguments people type, usage and help.
 
-use jiff::Timestamp;
+use jiff::Zoned;
 use rhai::{Dynamic, Map};
 
 use crate::jid::{BareJid, Jid};
@@ -104,7 +104,7 @@ impl CommandSpec {
     ///
     /// # Errors
     /// What the person who typed it should know.
-    pub(super) fn read(&self, text: &str, now: Timestamp) -> Result<Map, String> {
+    pub(super) fn read(&self, text: &str, now: &Zoned) -> Result<Map, String> {
         let mut rest = text.trim();
         let mut map = Map::new();
         for argument in &self.arguments {
@@ -141,7 +141,7 @@ impl Argument {
         Ok(Self { name: name.to_owned(), kind, optional, default })
     }
 
-    fn read(&self, typed: &str, now: Timestamp) -> Result<Dynamic, String> {
+    fn read(&self, typed: &str, now: &Zoned) -> Result<Dynamic, String> {
         let wrong = |what: &str| format!("`{}` is {what}, not `{typed}`", self.name);
         Ok(match &self.kind {
             ArgumentKind::Bool => match typed.to_ascii_lowercase().as_str() {
@@ -249,8 +249,8 @@ mod tests {
     use super::*;
 
     fn read(spec: &str, typed: &str) -> Result<String, String> {
-        let now = "2026-03-01T12:00:00Z".parse().expect("a stamp");
-        let map = CommandSpec::parse(spec)?.read(typed, now)?;
+        let now: Zoned = "2026-03-01T12:00:00[UTC]".parse().expect("a stamp");
+        let map = CommandSpec::parse(spec)?.read(typed, &now)?;
         let pairs = map.iter().map(|(name, value)| match value.read_lock::<Time>() {
             Some(time) => format!("{name}={}", *time),
             None => format!("{name}={value:?}"),

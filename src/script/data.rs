@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::store::error::StoreError;
-use crate::store::{Batch, Clock, Committed, Done, Scope, TimerRow, TimerWrite};
+use crate::store::{Batch, Clock, Committed, Done, SHARED, Scope, Seen, TimerRow, TimerWrite};
 
 /// Where values and timers live.
 pub trait Data: Send + Sync {
@@ -110,8 +110,21 @@ impl Data for Memory {
         let mut committed = Committed::default();
         {
             let mut kept = self.kept();
-            for write in batch.writes {
-                let at = (batch.bot.clone(), write.script, write.key);
+            let now = (self.clock)();
+            let stale = batch.seen.iter().find(|seen| {
+                let at = (SHARED.to_owned(), SHARED.to_owned(), seen.key.clone());
+                let entry = kept.values.get(&at).filter(|(_, expires)| expires.is_none_or(|it| it > now));
+                entry != seen.entry.as_ref()
+            });
+            if let Some(Seen { key, .. }) = stale {
+                let key = key.clone();
+                drop(kept);
+                return done(Err(StoreError::Conflict { key }));
+            }
+            let own = batch.writes.into_iter().map(|write| (batch.bot.clone(), write.script.clone(), write));
+            let shared = batch.shared.into_iter().map(|write| (SHARED.to_owned(), SHARED.to_owned(), write));
+            for (bot, script, write) in own.chain(shared) {
+                let at = (bot, script, write.key);
                 match write.value {
                     Some(value) => kept.values.insert(at, (value, write.expires)),
                     None => kept.values.remove(&at),
@@ -122,7 +135,7 @@ impl Data for Memory {
                     TimerWrite::Remove { id } => {
                         kept.timers.remove(&id);
                     }
-                    TimerWrite::Set(row) => {
+                    TimerWrite::Set(row) | TimerWrite::Tell(row) => {
                         committed.earliest = Some(committed.earliest.map_or(row.due, |due| due.min(row.due)));
                         kept.timers.insert(row.id, row);
                     }

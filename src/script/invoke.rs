@@ -132,7 +132,10 @@ impl Bot {
         if !self.permitted(command, said.message()) {
             return Err(format!("You may not use !{name}."));
         }
-        let arguments = command.spec.read(call.typed, call.read_at);
+        let arguments = {
+            let zone = self.slots[at].uses.timezone.clone();
+            command.spec.read(call.typed, &call.read_at.to_zoned(zone))
+        };
         let arguments = arguments.map_err(|why| format!("{why}\nUsage: {}", command.spec.usage()))?;
         if command.cooldown.is_some()
             && let Some(instance) = &self.slots[at].instance

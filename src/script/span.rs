@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Timestamp, Zoned};
 
 /// The longest span taken: ten years.
 const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
@@ -52,19 +51,26 @@ pub(super) fn show_span(span: Duration) -> String {
 }
 
 /// Reads a moment: a span from now, `17:30` (the next one), `tomorrow [9:00]`, `2026-12-24 [18:00]`, or RFC 3339.
-/// Times of day are UTC.
-pub(super) fn parse_when(text: &str, now: Timestamp) -> Option<Timestamp> {
+/// Days and times of day are those of the zone of `now`. One that summer time skips is taken as later by what it skips,
+/// one that comes twice as the first.
+pub(super) fn parse_when(text: &str, now: &Zoned) -> Option<Timestamp> {
     let text = text.trim();
     if let Some(span) = parse_span(text.strip_prefix("in ").unwrap_or(text)) {
-        return now.checked_add(span).ok();
+        return now.timestamp().checked_add(span).ok();
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment);
     }
-    let today = now.to_zoned(TimeZone::UTC).date();
+    let today = now.date();
+    let here =
+        |moment: DateTime| moment.to_zoned(now.time_zone().clone()).ok().map(|zoned| zoned.timestamp());
     if let Some(time) = time_of_day(text) {
-        let moment = utc(today.to_datetime(time))?;
-        return if moment > now { Some(moment) } else { moment.checked_add(24.hours()).ok() };
+        let moment = here(today.to_datetime(time))?;
+        return if moment > now.timestamp() {
+            Some(moment)
+        } else {
+            here(today.tomorrow().ok()?.to_datetime(time))
+        };
     }
     let (day, time) = text.split_once([' ', 'T']).unwrap_or((text, "0:00"));
     let day = match day {
@@ -72,7 +78,7 @@ pub(super) fn parse_when(text: &str, now: Timestamp) -> Option<Timestamp> {
         "tomorrow" => today.tomorrow().ok()?,
         day => day.parse::<Date>().ok()?,
     };
-    utc(day.to_datetime(time_of_day(time)?))
+    here(day.to_datetime(time_of_day(time)?))
 }
 
 fn time_of_day(text: &str) -> Option<Time> {
@@ -82,10 +88,6 @@ fn time_of_day(text: &str) -> Option<Time> {
         return None;
     }
     Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
-}
-
-fn utc(moment: DateTime) -> Option<Timestamp> {
-    moment.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]
@@ -113,8 +115,8 @@ mod tests {
 
     #[test]
     fn moments_are_read_from_now_on() {
-        let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a stamp");
-        let when = |text| parse_when(text, now).map(|moment| moment.to_string());
+        let now: Zoned = "2026-03-01T12:00:00[UTC]".parse().expect("a stamp");
+        let when = |text| parse_when(text, &now).map(|moment| moment.to_string());
         assert_eq!(when("10m").as_deref(), Some("2026-03-01T12:10:00Z"));
         assert_eq!(when("in 10m").as_deref(), Some("2026-03-01T12:10:00Z"));
         assert_eq!(when("17:30").as_deref(), Some("2026-03-01T17:30:00Z"));
@@ -125,5 +127,20 @@ mod tests {
         for wrong in ["soon", "25:00", "7:5", "2026-13-01", "tomorrow noon"] {
             assert_eq!(when(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn days_and_times_of_day_are_those_of_the_zone() {
+        let when = |text, now: &str| {
+            let now: Zoned = format!("{now}[Europe/Oslo]").parse().expect("a stamp");
+            parse_when(text, &now).map(|moment| moment.to_string())
+        };
+        assert_eq!(when("17:30", "2026-03-01T12:00:00").as_deref(), Some("2026-03-01T16:30:00Z"));
+        assert_eq!(when("today", "2026-07-01T01:00:00").as_deref(), Some("2026-06-30T22:00:00Z"));
+        // The night between has only 23 hours.
+        assert_eq!(when("9:00", "2026-03-28T12:00:00").as_deref(), Some("2026-03-29T07:00:00Z"));
+        // 2:30 is skipped, and comes twice in October.
+        assert_eq!(when("2026-03-29 2:30", "2026-03-28T12:00:00").as_deref(), Some("2026-03-29T01:30:00Z"));
+        assert_eq!(when("2026-10-25 2:30", "2026-03-28T12:00:00").as_deref(), Some("2026-10-25T00:30:00Z"));
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use rhai::{Dynamic, EvalAltResult, FnPtr, GlobalRuntimeState};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -216,6 +216,11 @@ pub(super) fn sizes() -> (usize, usize) {
 }
 
 impl Turn {
+    /// The turn's moment by the wall clock of the script.
+    pub(super) fn now(&self) -> Zoned {
+        self.moment.wall.to_zoned(self.zone.clone())
+    }
+
     /// The next outgoing id: 20 characters that follow from the bot, the script, the stanza and the count.
     pub(super) fn next_id(&mut self) -> String {
         self.ordinal += 1;

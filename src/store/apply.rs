@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use crate::store::error::StoreError;
-use crate::store::{Batch, Committed, Limits, OutboxRow, ROW_COST, Scope, TimerRow, TimerWrite, Write};
+use crate::store::{Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite, Write};
 
 /// Bytes that each script keeps, counted once and then carried along.
 #[derive(Default)]
@@ -29,16 +29,23 @@ pub(super) fn apply(
     now: Timestamp,
 ) -> Result<(Committed, Change), StoreError> {
     let mut apply = Apply { connection, path, bot: &batch.bot, limits, counts: BTreeMap::new() };
+    for seen in &batch.seen {
+        apply.check_seen(seen, now)?;
+    }
     apply.count_before(batch, usage)?;
     let mut committed = Committed::default();
     for write in &batch.writes {
-        apply.write(write)?;
+        apply.write(&batch.bot, &write.script, write)?;
+    }
+    for write in &batch.shared {
+        apply.write(SHARED, SHARED, write)?;
     }
     for timer in &batch.timers {
         match timer {
             TimerWrite::Remove { id } => apply.remove_timer(*id, usage)?,
-            TimerWrite::Set(row) => {
-                apply.set_timer(row, usage)?;
+            TimerWrite::Set(row) | TimerWrite::Tell(row) => {
+                let owner = if let TimerWrite::Tell(row) = timer { &row.bot } else { &batch.bot };
+                apply.set_timer(owner, row, usage)?;
                 committed.earliest =
                     Some(committed.earliest.map_or(row.due, |earliest: Timestamp| earliest.min(row.due)));
             }
@@ -109,8 +116,8 @@ struct Apply<'a> {
     path: &'a Path,
     bot: &'a str,
     limits: &'a Limits,
-    /// By script: what it kept before, and what it keeps now.
-    counts: BTreeMap<String, Count>,
+    /// By scope: what it kept before, and what it keeps now.
+    counts: BTreeMap<Scope, Count>,
 }
 
 #[derive(Clone, Copy)]
@@ -122,29 +129,60 @@ struct Count {
 impl Apply<'_> {
     /// Knows, before the first change, what every script that adds something keeps.
     fn count_before(&mut self, batch: &Batch, usage: &mut Usage) -> Result<(), StoreError> {
+        let scope = |bot: &str, script: &str| Scope { bot: bot.to_owned(), script: script.to_owned() };
         let of_timers = batch.timers.iter().filter_map(|timer| match timer {
             TimerWrite::Remove { .. } => None,
-            TimerWrite::Set(row) => Some(&row.script),
+            TimerWrite::Set(row) => Some(scope(&batch.bot, &row.script)),
+            TimerWrite::Tell(row) => Some(scope(&row.bot, &row.script)),
         });
-        for script in batch.writes.iter().map(|write| &write.script).chain(of_timers) {
-            if self.counts.contains_key(script) {
+        let of_writes = batch.writes.iter().map(|write| scope(&batch.bot, &write.script));
+        let of_shared = batch.shared.iter().map(|_| Scope::shared());
+        for scope in of_writes.chain(of_shared).chain(of_timers) {
+            if self.counts.contains_key(&scope) {
                 continue;
             }
-            let scope = Scope { bot: batch.bot.clone(), script: script.clone() };
             let before = match usage.known.get(&scope) {
                 Some(known) => *known,
                 None => {
-                    let counted = self.sql(scope_bytes(self.connection, self.bot, script))?;
-                    usage.known.insert(scope, counted);
+                    let counted = self.sql(scope_bytes(self.connection, &scope.bot, &scope.script))?;
+                    usage.known.insert(scope.clone(), counted);
                     counted
                 }
             };
-            self.counts.insert(script.clone(), Count { before, now: before });
+            self.counts.insert(scope, Count { before, now: before });
         }
         Ok(())
     }
 
-    fn write(&mut self, write: &Write) -> Result<(), StoreError> {
+    /// Refuses the batch if a shared value is not what its turns went by.
+    fn check_seen(&self, seen: &Seen, now: Timestamp) -> Result<(), StoreError> {
+        let row: Option<(String, Option<i64>)> = self.sql(
+            self.connection
+                .prepare_cached(
+                    "SELECT value, expires FROM kv WHERE bot = ?1 AND script = ?1 AND key = ?2
+                     AND (expires IS NULL OR expires > ?3)",
+                )
+                .and_then(|mut statement| {
+                    statement
+                        .query_row(params![SHARED, seen.key, now.as_millisecond()], |row| {
+                            Ok((row.get(0)?, row.get(1)?))
+                        })
+                        .optional()
+                }),
+        )?;
+        let same = match (&row, &seen.entry) {
+            (None, None) => true,
+            (Some((text, expires)), Some((value, seen_expires))) => {
+                // Both are read from the same text, so that they are the same to the last digit, or not at all.
+                *expires == seen_expires.map(Timestamp::as_millisecond)
+                    && serde_json::from_str::<Value>(text).is_ok_and(|stored| stored == *value)
+            }
+            _ => false,
+        };
+        if same { Ok(()) } else { Err(StoreError::Conflict { key: seen.key.clone() }) }
+    }
+
+    fn write(&mut self, bot: &str, script: &str, write: &Write) -> Result<(), StoreError> {
         self.check_key(&write.key)?;
         let old: Option<i64> = self.sql(
             self.connection
@@ -153,7 +191,7 @@ impl Apply<'_> {
                 )
                 .and_then(|mut statement| {
                     statement
-                        .query_row(params![self.bot, write.script, write.key], |row| row.get(0))
+                        .query_row(params![bot, script, write.key], |row| row.get(0))
                         .optional()
                 }),
         )?;
@@ -163,10 +201,10 @@ impl Apply<'_> {
             if old.is_some() {
                 self.execute(
                     "DELETE FROM kv WHERE bot = ?1 AND script = ?2 AND key = ?3",
-                    params![self.bot, write.script, write.key],
+                    params![bot, script, write.key],
                 )?;
             }
-            self.account(&write.script, 0, removed);
+            self.account(bot, script, 0, removed);
             return Ok(());
         };
         let text = self.json(&write.key, value)?;
@@ -174,22 +212,22 @@ impl Apply<'_> {
         self.execute(
             "INSERT INTO kv (bot, script, key, value, expires) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO UPDATE SET value = ?4, expires = ?5",
-            params![self.bot, write.script, write.key, text, expires],
+            params![bot, script, write.key, text, expires],
         )?;
-        self.account(&write.script, size(text.len() as u64), removed);
+        self.account(bot, script, size(text.len() as u64), removed);
         Ok(())
     }
 
-    fn set_timer(&mut self, row: &TimerRow, usage: &Usage) -> Result<(), StoreError> {
+    fn set_timer(&mut self, bot: &str, row: &TimerRow, usage: &Usage) -> Result<(), StoreError> {
         self.check_key(&row.name)?;
         let data = self.json(&row.name, &row.data)?;
         // The same number again replaces the timer: the turn that set it runs again.
         self.remove_timer(row.id, usage)?;
         self.execute(
             "INSERT INTO timers (id, bot, script, name, due_ms, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![row.id, self.bot, row.script, row.name, row.due.as_millisecond(), data],
+            params![row.id, bot, row.script, row.name, row.due.as_millisecond(), data],
         )?;
-        self.account(&row.script, (row.name.len() + data.len()) as u64 + ROW_COST, 0);
+        self.account(bot, &row.script, (row.name.len() + data.len()) as u64 + ROW_COST, 0);
         Ok(())
     }
 
@@ -207,13 +245,13 @@ impl Apply<'_> {
                 }),
         )?;
         let Some((script, bytes)) = removed else { return Ok(()) };
-        if !self.counts.contains_key(&script) {
+        let scope = Scope { bot: self.bot.to_owned(), script };
+        if !self.counts.contains_key(&scope) {
             // A script that is not known yet is counted when it next adds something, without this timer.
-            let scope = Scope { bot: self.bot.to_owned(), script: script.clone() };
             let Some(known) = usage.known.get(&scope) else { return Ok(()) };
-            self.counts.insert(script.clone(), Count { before: *known, now: *known });
+            self.counts.insert(scope.clone(), Count { before: *known, now: *known });
         }
-        self.account(&script, 0, bytes.unsigned_abs() + ROW_COST);
+        self.account(self.bot, &scope.script, 0, bytes.unsigned_abs() + ROW_COST);
         Ok(())
     }
 
@@ -221,18 +259,19 @@ impl Apply<'_> {
     fn count_after(&mut self, quota: u64, now: Timestamp) -> Result<Change, StoreError> {
         let counts = std::mem::take(&mut self.counts);
         let mut change = Vec::with_capacity(counts.len());
-        for (script, mut count) in counts {
+        for (scope, mut count) in counts {
+            let Scope { bot, script } = &scope;
             if count.now > count.before && count.now > quota {
                 self.execute(
                     "DELETE FROM kv WHERE bot = ?1 AND script = ?2 AND expires <= ?3",
-                    params![self.bot, script, now.as_millisecond()],
+                    params![bot, script, now.as_millisecond()],
                 )?;
-                count.now = self.sql(scope_bytes(self.connection, self.bot, &script))?;
+                count.now = self.sql(scope_bytes(self.connection, bot, script))?;
                 if count.now > quota {
-                    return Err(StoreError::Quota { script, bytes: count.now, limit: quota });
+                    return Err(StoreError::Quota { script: script.clone(), bytes: count.now, limit: quota });
                 }
             }
-            change.push((Scope { bot: self.bot.to_owned(), script }, count.now));
+            change.push((scope, count.now));
         }
         Ok(change)
     }
@@ -276,8 +315,9 @@ impl Apply<'_> {
         Ok(())
     }
 
-    fn account(&mut self, script: &str, added: u64, removed: u64) {
-        if let Some(count) = self.counts.get_mut(script) {
+    fn account(&mut self, bot: &str, script: &str, added: u64, removed: u64) {
+        let scope = Scope { bot: bot.to_owned(), script: script.to_owned() };
+        if let Some(count) = self.counts.get_mut(&scope) {
             count.now = (count.now + added).saturating_sub(removed);
         }
     }

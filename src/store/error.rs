@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use crate::store::SHARED;
+
 /// Why the store refused or failed. One error is told to everyone whom it concerns, so it can be copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
@@ -17,6 +19,11 @@ pub enum StoreError {
     },
     /// The store has been closed.
     Closed,
+    /// A shared value is no longer what the batch went by. Nothing is wrong: its turns are to run again.
+    Conflict {
+        /// Its key.
+        key: String,
+    },
     /// The file is damaged and must not be written to.
     Corrupt {
         /// The file.
@@ -106,6 +113,7 @@ impl StoreError {
             Self::Newer { .. } => Some("go back to the newer version, or to a backup from before it"),
             Self::Busy { .. }
             | Self::Closed
+            | Self::Conflict { .. }
             | Self::Key { .. }
             | Self::Quota { .. }
             | Self::Sql { .. }
@@ -120,6 +128,7 @@ impl StoreError {
             Self::Corrupt { .. } | Self::Io { .. } => true,
             Self::Busy { .. }
             | Self::Closed
+            | Self::Conflict { .. }
             | Self::Foreign { .. }
             | Self::Full { .. }
             | Self::Key { .. }
@@ -171,6 +180,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Busy { queued } => write!(f, "the store is behind by {queued} turns"),
             Self::Closed => write!(f, "the store is closed"),
+            Self::Conflict { key } => write!(f, "the shared value `{key}` was changed by another bot"),
             Self::Corrupt { path, detail } => {
                 write!(f, "the store `{}` is damaged: {detail}", path.display())
             }
@@ -191,6 +201,9 @@ impl fmt::Display for StoreError {
             }
             Self::Newer { found, known } => {
                 write!(f, "the store has format {found}, and this program knows format {known}")
+            }
+            Self::Quota { script, bytes, limit } if script == SHARED => {
+                write!(f, "what all bots share would take {bytes} bytes; {limit} are allowed")
             }
             Self::Quota { script, bytes, limit } => {
                 write!(f, "script `{script}` would keep {bytes} bytes; {limit} are allowed")

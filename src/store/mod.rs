@@ -91,6 +91,11 @@ pub struct Batch {
     pub bot: String,
     /// Values of its scripts, applied in order.
     pub writes: Vec<Write>,
+    /// Values that all bots have in common, in the scope [`Scope::shared`], applied in order.
+    pub shared: Vec<Write>,
+    /// What the turns went by among those values: if one has changed since, the batch is refused with
+    /// [`StoreError::Conflict`] and the turns must run again.
+    pub seen: Vec<Seen>,
     /// Timers, applied in order.
     pub timers: Vec<TimerWrite>,
     /// Stanzas to be sent, in order.
@@ -105,6 +110,15 @@ pub struct Batch {
     pub meta: Vec<(String, Option<Value>)>,
     /// Bytes that each script of this bot may keep. `None`: the store's own limit.
     pub quota: Option<u64>,
+}
+
+/// A shared value as a turn has read it; `None` where there was none, or it had expired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Its key.
+    pub key: String,
+    /// The value and when it goes away.
+    pub entry: Option<(Value, Option<Timestamp>)>,
 }
 
 /// A value is set or removed.
@@ -130,6 +144,8 @@ pub enum TimerWrite {
     },
     /// Set it. The number comes from [`Store::timer_id`].
     Set(TimerRow),
+    /// Set it for the bot that the row names, which need not be the batch's own.
+    Tell(TimerRow),
 }
 
 /// A timer that waits.
@@ -195,11 +211,22 @@ struct Shared {
     timer_ids: AtomicI64,
 }
 
+impl Scope {
+    /// Where the values lie that all bots have in common. No bot and no script is called so.
+    pub fn shared() -> Self {
+        Self { bot: SHARED.to_owned(), script: SHARED.to_owned() }
+    }
+}
+
+/// See [`Scope::shared`].
+pub const SHARED: &str = "*";
+
 impl Batch {
     /// Whether it is one statement of SQL, or several of which each is right by itself.
     fn is_single(&self) -> bool {
-        let Self { bot: _, writes, timers, outbox, sent, roster, sasl, meta, quota: _ } = self;
+        let Self { bot: _, writes, shared, seen: _, timers, outbox, sent, roster, sasl, meta, quota: _ } = self;
         let others = !writes.is_empty()
+            || !shared.is_empty()
             || !timers.is_empty()
             || roster.is_some()
             || sasl.is_some()

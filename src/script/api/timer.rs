@@ -24,7 +24,7 @@ pub(super) const AREA: Area = Area {
     functions: &[
         Function {
             signature: "timer::at(when: time|string|int, name: string) -> int",
-            about: "Sets one and gives its number. `when` is a time, a text such as `10m`, `17:30` or `tomorrow 9:00` (UTC), or seconds from now.",
+            about: "Sets one and gives its number. `when` is a time, a text such as `10m`, `17:30` or `tomorrow 9:00` (by the clock of the bot's zone), or seconds from now.",
             example: r#"on("message", |m| { timer::at("10m", "tea"); });
 on("timer:tea", |t| log::info("tea is ready"));"#,
         },
@@ -147,7 +147,7 @@ fn moment(turn: &Turn, when: &Dynamic) -> Result<Timestamp, Thrown> {
         return Ok(time.0);
     }
     let read = match when.as_immutable_string_ref() {
-        Ok(text) => parse_when(&text, now),
+        Ok(text) => parse_when(&text, &turn.now()),
         Err(_) => api::span(when).ok().and_then(|span| now.checked_add(span).ok()),
     };
     read.ok_or_else(|| {

@@ -9,6 +9,7 @@ mod hooks;
 mod load;
 mod respond;
 mod talk;
+mod time;
 mod turns;
 mod web;
 
