@@ -1,6 +1,7 @@
 //! From a row of turns to the store and on to the sink: nothing is told before it is kept.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::action::Action;
@@ -9,8 +10,8 @@ use crate::moment::Moment;
 use crate::script::bot::{Item, Progress};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::hook::{self, HookCall};
+use crate::script::overlay::Overlay;
 use crate::script::pool::{Cell, Shared};
-use crate::script::turn::Overlay;
 use crate::script::web;
 use crate::script::{Turned, memory};
 use crate::store::error::StoreError;
@@ -18,6 +19,9 @@ use crate::store::{Batch, Committed, OutboxRow, TimerWrite};
 
 /// How long a bot waits before it tries a commit again that the store refused.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// How often a bot is overtaken before others have to wait for it.
+const PATIENCE: u32 = 3;
 
 /// A row that waits for the store.
 struct Row {
@@ -43,9 +47,15 @@ pub(super) fn commit(
         row.done(shared, cell, &Committed::default());
         return;
     }
-    let (writes, timers) = pending.into_writes();
-    let batch = Batch { bot: cell.identity.name.clone(), writes, timers, outbox, ..Batch::default() };
     cell.set_committing();
+    if pending.writes_shared() && shared.turnstile.is_closed_to(&cell.identity.name) {
+        cell.put_back(row.items, false);
+        if !shared.turnstile.wait(cell) {
+            shared.release(cell);
+        }
+        return;
+    }
+    let batch = Batch { outbox, ..pending.into_batch(&cell.identity.name) };
     let (shared2, cell2) = (shared.clone(), cell.clone());
     let done = move |result: Result<Committed, StoreError>| match result {
         Ok(committed) => row.done(&shared2, &cell2, &committed),
@@ -70,6 +80,7 @@ fn outbox(cell: &Cell, actions: &[Action], moment: Moment) -> (Vec<OutboxRow>, V
 
 impl Row {
     fn done(self, shared: &Arc<Shared>, cell: &Arc<Cell>, committed: &Committed) {
+        cell.conflicts.store(0, Ordering::Relaxed);
         shared.set_wakes(cell, self.moment, self.progress.wakes);
         for (call, response) in self.progress.answers {
             call.answer(response);
@@ -101,6 +112,9 @@ impl Row {
 
     /// The store kept nothing of the row. What the scripts wrote is at fault, or the store is.
     fn refused(self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) {
+        if let StoreError::Conflict { key } = error {
+            return self.overtaken(shared, cell, key);
+        }
         tracing::error!(bot = %cell.identity.name, %error, "a commit was refused");
         let culprit =
             matches!(error, StoreError::Key { .. } | StoreError::Quota { .. } | StoreError::Value { .. });
@@ -115,6 +129,20 @@ impl Row {
         } else {
             shared.ticker.release_at(cell, self.moment.at + AGAIN);
         }
+    }
+
+    /// Another bot has changed what the turns went by: they run again, with what is there now. One that is overtaken
+    /// again and again gets the others to wait.
+    fn overtaken(self, shared: &Arc<Shared>, cell: &Arc<Cell>, key: &str) {
+        let name = &cell.identity.name;
+        let conflicts = cell.conflicts.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::debug!(bot = %name, key, conflicts, "a shared value was changed by another bot; the turn runs again");
+        if conflicts >= PATIENCE {
+            shared.turnstile.enter(name);
+        }
+        // One event at a time is quicker than a row.
+        cell.put_back(self.items, true);
+        shared.release(cell);
     }
 
     /// Drops what one event has led to, and only removes the timer that it was.
@@ -169,7 +197,15 @@ pub(super) fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
             tracing::error!(bot = %cell.identity.name, "the account panicked when it was told of a turn");
         }
     }
+    go_on(shared, &cell.identity.name);
     shared.release(cell);
+}
+
+/// Lets those go on that had to wait for the bot.
+pub(super) fn go_on(shared: &Arc<Shared>, bot: &str) {
+    for other in shared.turnstile.leave(bot) {
+        shared.release(&other);
+    }
 }
 
 pub(super) fn number(item: &Item) -> Option<u64> {

@@ -18,7 +18,7 @@ use crate::script::error::ScriptError;
 use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
-use crate::script::turn::Identity;
+use crate::script::turn::{Identity, TELL};
 use crate::script::web::{Asking, Fetch, Reply};
 use crate::script::{Delivery, ScriptState, ScriptUse};
 use crate::store::{Scope, TimerRow};
@@ -164,6 +164,7 @@ impl Bot {
         around: &mut Surroundings,
         progress: &mut Progress,
     ) {
+        around.hops = 0;
         match item {
             Item::After { script, generation, id } => {
                 let Some(at) = self.living(script, *generation) else { return };
@@ -311,6 +312,9 @@ impl Bot {
         let object = Dynamic::from(TimerObject(Arc::new(row)));
         // It goes away with the turn's writes, and also if the turn fails: it would fail again.
         around.pending.remove_timer(timer.id);
+        if timer.script == TELL {
+            return self.told(timer, key, host, around, progress);
+        }
         match self.slots.iter().position(|slot| slot.uses.name == timer.script) {
             Some(at) if handles(&self.slots[at], &event) => {
                 self.script_chain(
@@ -514,19 +518,6 @@ impl Bot {
         };
         progress.failures.push(failure.clone());
         self.slots[at].trouble = Some(failure);
-    }
-
-    /// The repetitions of a script that has just been loaded.
-    fn wakes(&mut self, instance: &Instance, around: &mut Surroundings, progress: &mut Progress) {
-        let (script, generation) = (&instance.uses.name, instance.generation);
-        progress.standing.extend(instance.declared.every.iter().enumerate().map(|(at, every)| Wake {
-            script: script.clone(),
-            generation,
-            kind: WakeKind::Every { at },
-            span: every.span,
-        }));
-        let jobs: Vec<_> = instance.declared.cron.iter().map(|cron| cron.job.clone()).collect();
-        self.await_crons(script, generation, &jobs, around, progress);
     }
 }
 

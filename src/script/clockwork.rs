@@ -17,9 +17,9 @@ use crate::script::api::timer::TimerObject;
 use crate::script::bot::{Bot, Progress, Wake, WakeKind};
 use crate::script::declare::{Callback, Wants};
 use crate::script::host::Host;
-use crate::script::instance::Surroundings;
+use crate::script::instance::{Instance, Surroundings};
 use crate::script::reserved;
-use crate::store::{Scope, TimerRow};
+use crate::store::TimerRow;
 
 /// A clock set back by more than this is taken as put right: what came due before counts no more.
 pub(super) const BACK: SignedDuration = SignedDuration::from_hours(1);
@@ -85,8 +85,21 @@ impl Bot {
         }
     }
 
+    /// The repetitions of a script that has just been loaded.
+    pub(super) fn wakes(&mut self, instance: &Instance, around: &mut Surroundings, progress: &mut Progress) {
+        let (script, generation) = (&instance.uses.name, instance.generation);
+        progress.standing.extend(instance.declared.every.iter().enumerate().map(|(at, every)| Wake {
+            script: script.clone(),
+            generation,
+            kind: WakeKind::Every { at },
+            span: every.span,
+        }));
+        let jobs: Vec<_> = instance.declared.cron.iter().map(|cron| cron.job.clone()).collect();
+        self.await_crons(script, generation, &jobs, around, progress);
+    }
+
     /// Awaits the lines of a script that has just been loaded.
-    pub(super) fn await_crons(
+    fn await_crons(
         &mut self,
         script: &str,
         generation: u64,
@@ -207,21 +220,7 @@ impl Bot {
     /// The last slot that has come, as far as it is to be believed.
     fn last(&self, script: &str, job: &Job, around: &Surroundings) -> Option<Timestamp> {
         let key = reserved::cron(&job.name);
-        let value = match around.pending.value(script, &key) {
-            Some(value) => value.cloned(),
-            None => {
-                let scope = Scope { bot: self.identity.name.clone(), script: script.to_owned() };
-                let entry = around.reader.as_ref().map(|reader| reader.entry(&scope, &key));
-                match entry {
-                    Some(Ok(entry)) => entry.map(|(value, _)| value),
-                    Some(Err(error)) => {
-                        tracing::error!(%error, "the last slot of a cron line cannot be read");
-                        None
-                    }
-                    None => None,
-                }
-            }
-        };
+        let value = around.entry(&self.identity.name, &script.into(), &key).map(|(value, _)| value);
         let last = Timestamp::from_millisecond(value?.as_i64()?).ok()?;
         let latest = around.moment.wall.checked_add(BACK).unwrap_or(Timestamp::MAX);
         (last <= latest).then_some(last)

@@ -164,6 +164,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("roster", "the contact list changed"),
     ("subscribe", "somebody wants to see the bot's presence"),
     ("subscribed", "somebody lets the bot see their presence"),
+    ("tell:NAME", "another bot of this process said something: `peer::tell(bot, topic, data)`"),
     ("timer:NAME", "a timer of `timer::at` is due"),
     ("typing", "somebody's chat state changed"),
     ("unload", "the script is about to be replaced"),

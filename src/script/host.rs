@@ -43,10 +43,10 @@ impl Host {
             };
         }
         engine.disable_symbol("eval");
-        // `debug` is a keyword, which could not be called as `log::debug`.
+        // `debug` and `shared` are reserved, and could not be written as `log::debug` and `shared::get`.
         #[allow(deprecated)]
         engine.on_parse_token(|token, _, _| match token {
-            Token::Reserved(word) if *word == "debug" => Token::Identifier(word),
+            Token::Reserved(word) if matches!(word.as_str(), "debug" | "shared") => Token::Identifier(word),
             token => token,
         });
         engine.set_strict_variables(true);

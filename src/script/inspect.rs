@@ -15,8 +15,9 @@ use crate::script::data::{Data, Memory};
 use crate::script::error::{Kind, ScriptError, nearest};
 use crate::script::host::{Host, LOADED};
 use crate::script::instance::{Instance, Surroundings};
+use crate::script::overlay::Overlay;
 use crate::script::stack;
-use crate::script::turn::{Identity, Overlay};
+use crate::script::turn::Identity;
 
 /// What a script declares.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,6 +92,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             moment: now,
             seed: Seed([0; 32]),
             pending: Overlay::default(),
+            hops: 0,
         };
         let identity = Arc::new(Identity {
             name: String::new(),
@@ -99,6 +101,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             people: RwLock::default(),
             bots: Arc::new(RwLock::default()),
             asking: Arc::default(),
+            names: Arc::new(RwLock::default()),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;
         let problems = unknown_calls(&instance, &mut host);

@@ -21,7 +21,8 @@ use crate::script::error::{Kind, ScriptError, Site, nearest};
 use crate::script::host::Host;
 use crate::script::loader::Inner;
 use crate::script::memory;
-use crate::script::turn::{self, Effects, Identity, Overlay, Turn};
+use crate::script::overlay::Overlay;
+use crate::script::turn::{self, Effects, Identity, Turn};
 use crate::script::web::Fetch;
 use crate::script::{Limits, Permissions, ScriptUse};
 use crate::store;
@@ -59,6 +60,8 @@ pub(super) struct Surroundings {
     pub seed: Seed,
     /// What earlier events of the batch have written.
     pub pending: Overlay,
+    /// How many words of bots to each other have led to the event.
+    pub hops: u32,
 }
 
 impl Surroundings {
@@ -326,6 +329,7 @@ impl Instance {
             waiting: self.after.keys().copied().collect::<BTreeSet<i64>>(),
             loaded: None,
             declared: None,
+            hops: around.hops,
             stopped: false,
             ordinal: 0,
             weight: 0,

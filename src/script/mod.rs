@@ -27,6 +27,7 @@ mod invoke;
 pub mod loader;
 pub mod memory;
 pub mod outside;
+mod overlay;
 mod pattern;
 pub mod pool;
 mod reserved;
@@ -34,10 +35,12 @@ pub mod roles;
 mod span;
 mod stack;
 mod talk;
+mod tells;
 #[cfg(test)]
 mod tests;
 mod ticker;
 mod turn;
+mod turnstile;
 mod values;
 mod web;
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,10 +21,12 @@ use crate::script::hook::{Hook, Hooks};
 use crate::script::host::Host;
 use crate::script::instance::Surroundings;
 use crate::script::outside::Outside;
+use crate::script::overlay::Overlay;
 use crate::script::roles::People;
 use crate::script::stack;
 use crate::script::ticker::Ticker;
-use crate::script::turn::{self, Identity, Overlay};
+use crate::script::turn::{self, Identity};
+use crate::script::turnstile::Turnstile;
 use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink, Turned};
 use crate::store::error::StoreError;
 
@@ -72,6 +74,9 @@ pub(super) struct Shared {
     stopping: AtomicBool,
     bots: Mutex<BTreeMap<String, Weak<Cell>>>,
     addresses: Arc<RwLock<BTreeSet<BareJid>>>,
+    names: Arc<RwLock<BTreeSet<String>>>,
+    /// The bot whose turns are not to be overtaken by others that write shared values.
+    pub turnstile: Turnstile,
 }
 
 /// A run queue.
@@ -92,6 +97,8 @@ pub struct BotHandle {
 pub(super) struct Cell {
     pub identity: Arc<Identity>,
     pub sink: Arc<dyn Sink>,
+    /// Commits in a row that were refused because shared values had changed.
+    pub conflicts: AtomicU32,
     /// Events that may wait.
     capacity: AtomicUsize,
     state: Mutex<State>,
@@ -161,6 +168,8 @@ impl Pool {
             stopping: AtomicBool::new(false),
             bots: Mutex::default(),
             addresses: Arc::default(),
+            names: Arc::default(),
+            turnstile: Turnstile::default(),
         });
         let mut threads = Vec::new();
         for (at, reader) in readers.into_iter().enumerate() {
@@ -182,15 +191,18 @@ impl Pool {
     /// [`crate::script::Turned::failures`], the others go on. A bot of the same name must have been removed.
     pub fn add(&self, spec: BotSpec, sink: Arc<dyn Sink>) -> BotHandle {
         locked_write(&self.shared.addresses).insert(spec.jid.clone());
+        locked_write(&self.shared.names).insert(spec.name.clone());
         let identity = Arc::new(Identity {
             name: spec.name,
             jid: spec.jid,
             people: RwLock::new(People { admins: spec.admins, roles: spec.roles }),
             bots: self.shared.addresses.clone(),
             asking: Arc::default(),
+            names: self.shared.names.clone(),
         });
         let cell = Arc::new(Cell {
             sink,
+            conflicts: AtomicU32::new(0),
             capacity: AtomicUsize::new(spec.queue.max(1)),
             state: Mutex::default(),
             bot: Mutex::new(Some(Bot::new(identity.clone()))),
@@ -297,6 +309,7 @@ impl BotHandle {
         let name = &self.cell.identity.name;
         if bots.get(name).is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&self.cell))) {
             bots.remove(name);
+            locked_write(&self.shared.names).remove(name);
         }
         drop(bots);
         // A bot of the same name gets the timers that this one did not.
@@ -497,6 +510,7 @@ fn run_row(
     if work.removed {
         shared.ticker.lost(work.items.iter().filter_map(batch::timer));
         cell.dispose();
+        batch::go_on(shared, &cell.identity.name);
         return;
     }
     let moment = (shared.clock)();
@@ -506,6 +520,7 @@ fn run_row(
         moment,
         seed: shared.seed.clone(),
         pending: Overlay::default(),
+        hops: 0,
     };
     let mut progress = Progress::default();
     let mut guard = locked(&cell.bot);

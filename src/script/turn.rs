@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use rhai::{Dynamic, EvalAltResult, FnPtr, GlobalRuntimeState};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::action::Action;
@@ -23,13 +23,14 @@ use crate::script::data::{Data, Read};
 use crate::script::declare::Declared;
 use crate::script::error::{Kind, Thrown};
 use crate::script::memory;
+use crate::script::overlay::{Entry, Found, Overlay};
 use crate::script::reserved;
 use crate::script::roles::People;
 use crate::script::values;
 use crate::script::web::{self, Fetch};
 use crate::script::{Limits, Permissions};
 use crate::store::error::StoreError;
-use crate::store::{Scope, TimerRow, TimerWrite, Write};
+use crate::store::{SHARED, Scope, TimerRow};
 
 /// Who the bot is.
 pub(super) struct Identity {
@@ -41,6 +42,8 @@ pub(super) struct Identity {
     pub bots: Arc<RwLock<BTreeSet<BareJid>>>,
     /// Requests to the web that are under way.
     pub asking: Arc<AtomicUsize>,
+    /// Their names.
+    pub names: Arc<RwLock<BTreeSet<String>>>,
 }
 
 /// Everything host functions may see and change.
@@ -50,6 +53,7 @@ pub(super) struct Turn {
     /// The scope beside that of the script, see [`crate::script::dialog`].
     pub beside: Arc<str>,
     pub limits: Limits,
+    /// What the operator grants the script.
     pub permissions: Arc<Permissions>,
     pub config: Dynamic,
     /// By whose wall clock the script tells the time.
@@ -76,6 +80,8 @@ pub(super) struct Turn {
     pub loaded: Option<GlobalRuntimeState>,
     /// What is being declared; absent in handlers.
     pub declared: Option<Box<Declared>>,
+    /// How many words of bots to each other have led to this turn.
+    pub hops: u32,
     /// Whether `m.stop()` was called.
     pub stopped: bool,
     /// Names made so far, so that no two are the same.
@@ -98,25 +104,15 @@ pub(super) struct Effects {
     pub cancelled: Vec<i64>,
 }
 
-/// Uncommitted values and timers, by script.
-#[derive(Clone, Default)]
-pub(super) struct Overlay {
-    values: BTreeMap<(Arc<str>, String), Entry>,
-    timers: BTreeMap<i64, Option<TimerRow>>,
-}
-
-/// A value and when it expires.
-pub(super) type Found = (Value, Option<Timestamp>);
-
-/// An uncommitted value: `None` where it was removed.
-#[derive(Clone)]
-struct Entry {
-    value: Option<Value>,
-    expires: Option<Timestamp>,
-}
-
 /// Closures of one script that may wait for `timer::after`.
 pub(super) const AFTER: usize = 100;
+
+/// The script's name of timers that are words to a bot: all its scripts hear them.
+pub(super) const TELL: &str = "tell:";
+/// Words in a row that bots may say to each other, each because of the one before.
+const HOPS: u32 = 16;
+/// Bytes that the names around a word take at most.
+const ENVELOPE: usize = 4_096;
 
 thread_local! {
     static CURRENT: RefCell<Option<Box<Turn>>> = const { RefCell::new(None) };
@@ -263,6 +259,23 @@ impl Turn {
         }
     }
 
+    /// The same for a value that all bots share. What was read is noted: the turn stands only if it is still so when
+    /// the turn is committed.
+    pub(super) fn shared_entry(&mut self, key: &str) -> Result<Option<Found>, Thrown> {
+        let (script, now) = (SHARED.into(), self.moment.wall);
+        let known = self.own.entry(&script, key, now);
+        if let Some(entry) = known.or_else(|| self.pending.entry(&script, key, now)) {
+            return Ok(entry);
+        }
+        if let Some(entry) = self.own.seen.get(key).or_else(|| self.pending.seen.get(key)) {
+            return Ok(entry.clone());
+        }
+        let entry = self.reader.entry(&Scope::shared(), key).map_err(|error| from_store(&error))?;
+        self.weigh(key.len() + 64 + entry.as_ref().map_or(0, |(value, _)| values::weight(value)))?;
+        memory::uncounted(|| drop(self.own.seen.insert(key.to_owned(), entry.clone())));
+        Ok(entry)
+    }
+
     /// Sets or removes the value under `key`.
     pub(super) fn put(
         &mut self,
@@ -271,6 +284,16 @@ impl Turn {
         expires: Option<Timestamp>,
     ) -> Result<(), Thrown> {
         self.put_in(&self.script.clone(), key, value, expires)
+    }
+
+    /// The same for a value that all bots share.
+    pub(super) fn put_shared(
+        &mut self,
+        key: &str,
+        value: Option<Value>,
+        expires: Option<Timestamp>,
+    ) -> Result<(), Thrown> {
+        self.put_in(&SHARED.into(), key, value, expires)
     }
 
     /// The same in a scope that need not be the script's own.
@@ -304,11 +327,26 @@ impl Turn {
 
     /// Up to `limit` keys with `prefix`, in order.
     pub(super) fn keys(&self, prefix: &str, limit: usize) -> Result<Vec<String>, Thrown> {
+        self.keys_of(&self.script, &self.scope(), prefix, limit)
+    }
+
+    /// The same of the values that all bots share.
+    pub(super) fn shared_keys(&self, prefix: &str, limit: usize) -> Result<Vec<String>, Thrown> {
+        self.keys_of(&SHARED.into(), &Scope::shared(), prefix, limit)
+    }
+
+    fn keys_of(
+        &self,
+        script: &Arc<str>,
+        scope: &Scope,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, Thrown> {
         let now = self.moment.wall;
-        let own = || self.own.values.range((self.script.clone(), prefix.to_owned())..);
-        let pending = || self.pending.values.range((self.script.clone(), prefix.to_owned())..);
+        let own = || self.own.values.range((script.clone(), prefix.to_owned())..);
+        let pending = || self.pending.values.range((script.clone(), prefix.to_owned())..);
         let ours = |at: &(Arc<str>, String)| {
-            at.0 == self.script && at.1.starts_with(prefix) && !at.1.starts_with(reserved::PREFIX)
+            at.0 == *script && at.1.starts_with(prefix) && !at.1.starts_with(reserved::PREFIX)
         };
         let mut changed: BTreeMap<&str, bool> = BTreeMap::new();
         let layers = pending().take_while(|(at, _)| ours(at)).chain(own().take_while(|(at, _)| ours(at)));
@@ -317,7 +355,7 @@ impl Turn {
             changed.insert(&at.1, lives);
         }
         let removed = changed.values().filter(|lives| !**lives).count();
-        let stored = self.reader.keys(&self.scope(), prefix, limit.saturating_add(removed));
+        let stored = self.reader.keys(scope, prefix, limit.saturating_add(removed));
         let stored = stored.map_err(|error| from_store(&error))?;
         let stored = stored.iter().map(String::as_str);
         let mut keys: BTreeSet<&str> = stored.filter(|key| !key.starts_with(reserved::PREFIX)).collect();
@@ -367,6 +405,35 @@ impl Turn {
         });
         memory::uncounted(|| drop(self.own.timers.insert(id, Some(row))));
         Ok(id)
+    }
+
+    /// Says something to another bot: a timer of that bot that is due at once.
+    pub(super) fn tell(&mut self, bot: &str, topic: &str, data: &Value) -> Result<(), Thrown> {
+        let bounds = crate::store::Limits::DEFAULT;
+        if topic.is_empty() || topic.len() > bounds.key {
+            let message = format!("a topic has 1 to {} bytes", bounds.key);
+            return Err(Thrown::new(Kind::Store, message));
+        }
+        if values::written(data) + ENVELOPE > bounds.value {
+            let message =
+                format!("the data of `{topic}` is larger than {} bytes as JSON", bounds.value - ENVELOPE);
+            return Err(Thrown::new(Kind::Store, message));
+        }
+        if self.hops >= HOPS {
+            let message =
+                format!("`{topic}` would be the {}th word in a row that bots say to each other", HOPS + 1);
+            let hint = "two bots answer each other for ever: let one of them keep silent";
+            return Err(Thrown::new(Kind::Forbidden, message).hint(hint));
+        }
+        self.count_write()?;
+        self.weigh(values::weight(data) + topic.len() + bot.len() + 256)?;
+        let id = self.data.timer_id();
+        memory::uncounted(|| {
+            let data = json!({ "from": self.bot.name, "jid": self.bot.jid.as_str(), "hops": self.hops + 1, "data": data });
+            let (bot, script, name) = (bot.to_owned(), TELL.to_owned(), topic.to_owned());
+            self.own.tells.push(TimerRow { id, bot, script, name, due: self.moment.wall, data });
+        });
+        Ok(())
     }
 
     /// Removes a timer; says whether there was one.
@@ -430,73 +497,6 @@ impl Turn {
             return Err(Thrown::new(Kind::Memory, message));
         }
         Ok(())
-    }
-}
-
-impl Overlay {
-    /// What is to be written under a key of a script: `Some(None)` where it is removed.
-    pub(super) fn value(&self, script: &str, key: &str) -> Option<Option<&Value>> {
-        self.values.get(&(script.into(), key.to_owned())).map(|entry| entry.value.as_ref())
-    }
-
-    /// Writes a value of the runtime itself.
-    pub(super) fn set(&mut self, script: &str, key: String, value: Value, expires: Option<Timestamp>) {
-        self.values.insert((script.into(), key), Entry { value: Some(value), expires });
-    }
-
-    /// Puts `later` on top.
-    pub(super) fn absorb(&mut self, later: Overlay) {
-        self.values.extend(later.values);
-        self.timers.extend(later.timers);
-    }
-
-    /// What has been written under a key: `Some(None)` where it was removed or has expired.
-    pub(super) fn entry(&self, script: &Arc<str>, key: &str, now: Timestamp) -> Option<Option<Found>> {
-        if self.values.is_empty() {
-            return None;
-        }
-        let entry = self.values.get(&(script.clone(), key.to_owned()))?;
-        let lives = entry.expires.is_none_or(|expires| expires > now);
-        Some(entry.value.clone().filter(|_| lives).map(|value| (value, entry.expires)))
-    }
-
-    /// Removes a value.
-    pub(super) fn remove(&mut self, script: &Arc<str>, key: &str) {
-        self.values.insert((script.clone(), key.to_owned()), Entry { value: None, expires: None });
-    }
-
-    /// Marks a timer as handled.
-    pub(super) fn remove_timer(&mut self, id: i64) {
-        self.timers.insert(id, None);
-    }
-
-    /// Whether the timer is known here, and whether it still stands.
-    pub(super) fn timer_stands(&self, id: i64) -> Option<bool> {
-        self.timers.get(&id).map(Option::is_some)
-    }
-
-    /// Whether nothing would be written.
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// As the store takes it.
-    pub(super) fn into_writes(self) -> (Vec<Write>, Vec<TimerWrite>) {
-        let values = self.values.into_iter().map(|((script, key), entry)| Write {
-            script: script.to_string(),
-            key,
-            value: entry.value,
-            expires: entry.expires,
-        });
-        let timers = self.timers.into_iter().map(|(id, row)| match row {
-            Some(row) => TimerWrite::Set(row),
-            None => TimerWrite::Remove { id },
-        });
-        (values.collect(), timers.collect())
-    }
-
-    fn len(&self) -> usize {
-        self.values.len() + self.timers.len()
     }
 }
 

@@ -8,7 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use crate::store::error::StoreError;
-use crate::store::{Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite, Write};
+use crate::store::{
+    Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite, Write,
+};
 
 /// Bytes that each script keeps, counted once and then carried along.
 #[derive(Default)]
@@ -190,9 +192,7 @@ impl Apply<'_> {
                     "SELECT octet_length(value) FROM kv WHERE bot = ?1 AND script = ?2 AND key = ?3",
                 )
                 .and_then(|mut statement| {
-                    statement
-                        .query_row(params![bot, script, write.key], |row| row.get(0))
-                        .optional()
+                    statement.query_row(params![bot, script, write.key], |row| row.get(0)).optional()
                 }),
         )?;
         let size = |value: u64| value + write.key.len() as u64 + ROW_COST;

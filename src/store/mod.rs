@@ -224,7 +224,8 @@ pub const SHARED: &str = "*";
 impl Batch {
     /// Whether it is one statement of SQL, or several of which each is right by itself.
     fn is_single(&self) -> bool {
-        let Self { bot: _, writes, shared, seen: _, timers, outbox, sent, roster, sasl, meta, quota: _ } = self;
+        let Self { bot: _, writes, shared, seen: _, timers, outbox, sent, roster, sasl, meta, quota: _ } =
+            self;
         let others = !writes.is_empty()
             || !shared.is_empty()
             || !timers.is_empty()

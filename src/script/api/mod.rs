@@ -10,9 +10,11 @@ pub mod feed;
 pub mod http;
 pub mod log;
 pub mod message;
+pub mod peer;
 pub mod rand;
 pub mod respond;
 pub mod secret;
+pub mod shared;
 pub mod store;
 pub mod text;
 pub mod time;
@@ -64,6 +66,8 @@ pub const AREAS: &[Area] = &[
     events::AREA,
     bot::AREA,
     store::AREA,
+    shared::AREA,
+    peer::AREA,
     timer::AREA,
     time::AREA,
     text::AREA,

@@ -81,46 +81,116 @@ const KEYS: usize = 1_000;
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 fn register(module: &mut Module) {
-    put(module, "get", |key: &str| -> Checked<Dynamic> { turn::act(|turn| get(turn, key)) });
-    put(module, "get", |key: &str, default: Dynamic| -> Checked<Dynamic> {
-        turn::act(|turn| get(turn, key).map(|value| if value.is_unit() { default } else { value }))
+    functions(module, Space::Own);
+}
+
+/// Whose values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space {
+    /// Those of the script of the bot.
+    Own,
+    /// Those that all bots have in common.
+    Shared,
+}
+
+/// Puts the functions into a module.
+pub(super) fn functions(module: &mut Module, space: Space) {
+    put(module, "get", move |key: &str| -> Checked<Dynamic> { turn::act(|turn| get(turn, space, key)) });
+    put(module, "get", move |key: &str, default: Dynamic| -> Checked<Dynamic> {
+        turn::act(|turn| get(turn, space, key).map(|value| if value.is_unit() { default } else { value }))
     });
-    put(module, "set", |key: &str, value: Dynamic| -> Checked<()> {
-        turn::act(|turn| turn.put(free(key)?, Some(json(&value)?), None))
+    put(module, "set", move |key: &str, value: Dynamic| -> Checked<()> {
+        turn::act(|turn| space.put(turn, key, Some(json(&value)?), None))
     });
-    put(module, "set", |key: &str, value: Dynamic, ttl: Dynamic| -> Checked<()> {
+    put(module, "set", move |key: &str, value: Dynamic, ttl: Dynamic| -> Checked<()> {
         turn::act(|turn| {
             let expires = Some(expiry(turn, &ttl)?);
-            turn.put(free(key)?, Some(json(&value)?), expires)
+            space.put(turn, key, Some(json(&value)?), expires)
         })
     });
-    put(module, "del", |key: &str| -> Checked<bool> {
+    put(module, "del", move |key: &str| -> Checked<bool> {
         turn::act(|turn| {
-            let was_there = turn.entry(free(key)?)?.is_some();
+            let was_there = space.entry(turn, key)?.is_some();
             if was_there {
-                turn.put(key, None, None)?;
+                space.put(turn, key, None, None)?;
             }
             Ok(was_there)
         })
     });
-    put(module, "keys", |prefix: &str| -> Checked<Array> {
-        turn::act(|turn| Ok(turn.keys(prefix, KEYS)?.into_iter().map(Dynamic::from).collect()))
+    put(module, "keys", move |prefix: &str| -> Checked<Array> {
+        turn::act(|turn| Ok(space.keys(turn, prefix)?.into_iter().map(Dynamic::from).collect()))
     });
-    put(module, "incr", |key: &str| -> Checked<i64> { turn::act(|turn| incr(turn, key, 1, None)) });
-    put(module, "incr", |key: &str, n: i64| -> Checked<i64> { turn::act(|turn| incr(turn, key, n, None)) });
-    put(module, "incr", |key: &str, n: i64, ttl: Dynamic| -> Checked<i64> {
+    put(module, "incr", move |key: &str| -> Checked<i64> {
+        turn::act(|turn| incr(turn, space, key, 1, None))
+    });
+    put(module, "incr", move |key: &str, n: i64| -> Checked<i64> {
+        turn::act(|turn| incr(turn, space, key, n, None))
+    });
+    put(module, "incr", move |key: &str, n: i64, ttl: Dynamic| -> Checked<i64> {
         turn::act(|turn| {
             let expires = expiry(turn, &ttl)?;
-            incr(turn, key, n, Some(expires))
+            incr(turn, space, key, n, Some(expires))
         })
     });
-    put(module, "once", |key: &str| -> Checked<bool> { turn::act(|turn| once(turn, key, None)) });
-    put(module, "once", |key: &str, ttl: Dynamic| -> Checked<bool> {
+    put(module, "once", move |key: &str| -> Checked<bool> { turn::act(|turn| once(turn, space, key, None)) });
+    put(module, "once", move |key: &str, ttl: Dynamic| -> Checked<bool> {
         turn::act(|turn| {
             let expires = expiry(turn, &ttl)?;
-            once(turn, key, Some(expires))
+            once(turn, space, key, Some(expires))
         })
     });
+}
+
+impl Space {
+    fn entry(self, turn: &mut Turn, key: &str) -> Result<Option<(Value, Option<Timestamp>)>, Thrown> {
+        let key = free(key)?;
+        match self {
+            Self::Own => turn.entry(key),
+            Self::Shared => {
+                granted(turn)?;
+                turn.shared_entry(key)
+            }
+        }
+    }
+
+    fn put(
+        self,
+        turn: &mut Turn,
+        key: &str,
+        value: Option<Value>,
+        expires: Option<Timestamp>,
+    ) -> Result<(), Thrown> {
+        let key = free(key)?;
+        match self {
+            Self::Own => turn.put(key, value, expires),
+            Self::Shared => {
+                granted(turn)?;
+                turn.put_shared(key, value, expires)
+            }
+        }
+    }
+
+    fn keys(self, turn: &Turn, prefix: &str) -> Result<Vec<String>, Thrown> {
+        match self {
+            Self::Own => turn.keys(prefix, KEYS),
+            Self::Shared => {
+                granted(turn)?;
+                turn.shared_keys(prefix, KEYS)
+            }
+        }
+    }
+}
+
+/// Refuses scripts that may not use what all bots have in common.
+fn granted(turn: &Turn) -> Result<(), Thrown> {
+    if turn.permissions.shared {
+        return Ok(());
+    }
+    let hint = format!(
+        "grant it in bots.yaml: `scripts: {{ {}: {{ file: ..., permissions: {{ shared: true }} }} }}`",
+        turn.script
+    );
+    Err(Thrown::new(Kind::Forbidden, "the script may not use `shared::`").hint(hint))
 }
 
 /// Refuses keys that the runtime keeps for itself.
@@ -131,14 +201,12 @@ fn free(key: &str) -> Result<&str, Thrown> {
     Ok(key)
 }
 
-fn get(turn: &Turn, key: &str) -> Result<Dynamic, Thrown> {
-    let key = free(key)?;
-    Ok(turn.entry(key)?.map_or(Dynamic::UNIT, |(value, _)| values::from_json(&value)))
+fn get(turn: &mut Turn, space: Space, key: &str) -> Result<Dynamic, Thrown> {
+    Ok(space.entry(turn, key)?.map_or(Dynamic::UNIT, |(value, _)| values::from_json(&value)))
 }
 
-fn incr(turn: &mut Turn, key: &str, n: i64, expires: Option<Timestamp>) -> Result<i64, Thrown> {
-    let key = free(key)?;
-    let (count, expires) = match turn.entry(key)? {
+fn incr(turn: &mut Turn, space: Space, key: &str, n: i64, expires: Option<Timestamp>) -> Result<i64, Thrown> {
+    let (count, expires) = match space.entry(turn, key)? {
         Some((value, began)) => match value.as_i64() {
             Some(count) => (count, began),
             None => return Err(Thrown::new(Kind::Runtime, format!("the value under `{key}` is no int"))),
@@ -148,16 +216,15 @@ fn incr(turn: &mut Turn, key: &str, n: i64, expires: Option<Timestamp>) -> Resul
     let sum = count
         .checked_add(n)
         .ok_or_else(|| Thrown::new(Kind::Runtime, format!("`{key}` is too large to add to")))?;
-    turn.put(key, Some(Value::from(sum)), expires)?;
+    space.put(turn, key, Some(Value::from(sum)), expires)?;
     Ok(sum)
 }
 
-fn once(turn: &mut Turn, key: &str, expires: Option<Timestamp>) -> Result<bool, Thrown> {
-    let key = free(key)?;
-    if turn.entry(key)?.is_some() {
+fn once(turn: &mut Turn, space: Space, key: &str, expires: Option<Timestamp>) -> Result<bool, Thrown> {
+    if space.entry(turn, key)?.is_some() {
         return Ok(false);
     }
-    turn.put(key, Some(Value::Bool(true)), expires)?;
+    space.put(turn, key, Some(Value::Bool(true)), expires)?;
     Ok(true)
 }
 

@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::script::api::{AREAS, reference_markdown};
 use crate::script::inspect::inspect;
+use crate::script::{Permissions, ScriptUse};
 use crate::stanza::{ErrorKind, MessageKind, PresenceKind, Show, StanzaError};
 
 #[test]
@@ -25,12 +26,18 @@ fn every_example_runs_and_uses_what_it_shows() {
             assert!(function.example.contains(function.name()), "the example of {signature} does not use it");
             // A name of its own: what one example asks, another cannot answer.
             let name = signature.replace(|c: char| !c.is_alphanumeric(), "-");
-            let mut bot = rig.add(&name, vec![script("main", function.example)]);
+            let permissions =
+                Permissions { shared: true, bots: vec!["*".to_owned()], ..Permissions::default() };
+            let uses = ScriptUse { permissions, ..script("main", function.example) };
+            // The examples of `peer::` talk to it.
+            let helper = rig.bot("");
+            let mut bot = rig.add(&name, vec![uses]);
             for event in events() {
                 let turned = bot.try_event(event);
                 assert!(turned.failures.is_empty(), "{signature}: {}", turned.failures[0]);
             }
             bot.handle.remove();
+            helper.handle.remove();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Scripts as a whole: what authors are promised, and what attackers are not.
 
 mod attacks;
+mod between;
 mod clockwork;
 mod commands;
 mod examples;
