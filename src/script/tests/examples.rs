@@ -13,7 +13,6 @@ use crate::event::{
 };
 use crate::script::api::{AREAS, reference_markdown};
 use crate::script::inspect::inspect;
-use crate::script::{Permissions, ScriptUse};
 use crate::stanza::{ErrorKind, MessageKind, PresenceKind, Show, StanzaError};
 
 #[test]
@@ -26,9 +25,9 @@ fn every_example_runs_and_uses_what_it_shows() {
             assert!(function.example.contains(function.name()), "the example of {signature} does not use it");
             // A name of its own: what one example asks, another cannot answer.
             let name = signature.replace(|c: char| !c.is_alphanumeric(), "-");
-            let permissions =
-                Permissions { shared: true, bots: vec!["*".to_owned()], ..Permissions::default() };
-            let uses = ScriptUse { permissions, ..script("main", function.example) };
+            let mut uses = script("main", function.example);
+            uses.permissions.shared = true;
+            uses.permissions.bots = vec!["*".to_owned()];
             // The examples of `peer::` talk to it.
             let helper = rig.bot("");
             let mut bot = rig.add(&name, vec![uses]);
