@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event::ChatState;
+use crate::event::room::Affiliation;
 use crate::jid::{BareJid, Jid};
 use crate::stanza::{MessageKind, Show};
 use crate::xml::Element;
@@ -20,6 +21,8 @@ pub enum Action {
     PresenceTo { to: Jid, available: bool, show: Option<Show>, status: Option<String> },
     /// Ask a peer something; the answer comes back as `Event::Answer` with the same token.
     Request { token: String, to: Option<Jid>, kind: RequestKind, payload: Element, timeout: Duration },
+    /// Do something to a room or in it. A refusal comes back as `Event::Bounce` with this id.
+    Room { room: BareJid, id: String, order: RoomOrder },
     /// Change or add a roster item.
     RosterSet { jid: BareJid, name: Option<String>, groups: Vec<String> },
     /// Remove a roster item.
@@ -47,6 +50,25 @@ pub struct OutgoingMessage {
     pub thread: Option<String>,
     /// Further child elements.
     pub payloads: Vec<Element>,
+}
+
+/// What can be done to a room, XEP-0045.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RoomOrder {
+    /// Give somebody another affiliation.
+    Affiliate { jid: BareJid, affiliation: Affiliation, reason: Option<String> },
+    /// Change these fields of its configuration.
+    Configure { fields: Vec<(String, Vec<String>)> },
+    /// Come in, as somebody invited the account to.
+    Enter { password: Option<String> },
+    /// Ask somebody to come in.
+    Invite { jid: BareJid, reason: Option<String> },
+    /// Go out. A room of the configuration is entered again with the next session.
+    Leave,
+    /// Take a message back for everybody, XEP-0425; `of` is the id that the room gave it.
+    Retract { of: String, reason: Option<String> },
+    /// Give an occupant another role: `none` removes them.
+    Role { nick: String, role: crate::event::room::Role, reason: Option<String> },
 }
 
 /// IQ type of a request.

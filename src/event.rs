@@ -1,7 +1,10 @@
 //! What happened to an account: the closed vocabulary that scripts are told in.
 
+pub mod room;
+
 use jiff::Timestamp;
 
+use crate::event::room::{Affiliation, Identity, Invite, Role, RoomEvent};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::stanza::{MessageKind, PresenceKind, Show, StanzaError};
 use crate::xml::Element;
@@ -18,6 +21,8 @@ pub enum Event {
     /// A link to a file, XEP-0066. Nothing is fetched. Where the message's body is nothing but the
     /// link, there is no [`Event::Message`] beside it.
     File(FileLink),
+    /// Somebody asks the account to come into a room.
+    Invite(Box<Invite>),
     /// A message with text.
     Message(Box<Message>),
     /// The stream is lost; the account will try again unless `retry_s` is absent.
@@ -30,6 +35,8 @@ pub enum Event {
     Receipt { from: Jid, id: String },
     /// One roster item changed, RFC 6121 §2.1.6, or the whole roster arrived.
     Roster(RosterChange),
+    /// Something happened in a room besides talk, XEP-0045.
+    Room(Box<RoomEvent>),
     /// A subscription request or its answer, RFC 6121 §3.
     Subscription { verb: SubscriptionVerb, from: BareJid, text: Option<String> },
     /// A durable timer is due.
@@ -51,8 +58,20 @@ pub struct Message {
     pub room: Option<BareJid>,
     /// What to call the sender: room nick, roster name or localpart.
     pub nick: String,
-    /// Strongest identity known: real bare JID, else room and occupant.
+    /// Strongest identity known: real bare JID, else room and occupant id, else room and nick.
     pub who: String,
+    /// How far `who` can be relied on.
+    pub identity: Identity,
+    /// The occupant's own address, where the room shows it.
+    pub real_jid: Option<Jid>,
+    /// The occupant's id, XEP-0421, where the room announces that it gives them itself.
+    pub occupant_id: Option<String>,
+    /// What the occupant may do, as far as it is known.
+    pub role: Option<Role>,
+    /// What the occupant is to the room, as far as it is known.
+    pub affiliation: Option<Affiliation>,
+    /// What the account is called in the room.
+    pub own_nick: Option<String>,
     /// Body in the best language, or the first.
     pub text: String,
     /// Subject, where there is one beside the text.
@@ -69,7 +88,7 @@ pub struct Message {
     pub thread: Option<String>,
     /// Whether the sender asked for a receipt, XEP-0184. The session answers by itself.
     pub receipt_wanted: bool,
-    /// Archive id that the account's server vouches for, XEP-0359. Never one that a sender made up.
+    /// Archive id that the account's server vouches for, or in a room the room, XEP-0359. Never one that a sender made up.
     pub stanza_id: Option<String>,
     /// The `id` of the message this one corrects, XEP-0308. A correction is no new command.
     pub replaces: Option<String>,
@@ -93,6 +112,12 @@ impl Message {
             room: None,
             nick: bare.local().unwrap_or(bare.domain()).to_owned(),
             who: bare.to_string(),
+            identity: Identity::Real,
+            real_jid: None,
+            occupant_id: None,
+            role: None,
+            affiliation: None,
+            own_nick: None,
             from,
             text: text.into(),
             subject: None,

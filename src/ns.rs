@@ -30,3 +30,7 @@ pub const SM: &str = "urn:xmpp:sm:3";
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The namespace of namespace declarations, Namespaces in XML §3.
 pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+/// What a room tells its occupants, XEP-0045: the mark of a private message in one.
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// What an administrator asks of a room, XEP-0045.
+pub const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";

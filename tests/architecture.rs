@@ -39,7 +39,7 @@ const LAYERS: &[Layer] = &[
         "session",
         4,
         true,
-        &["xep", "event", "action", "stanza", "xml", "jid", "ns", "ids", "moment", "datetime"],
+        &["xep", "event", "action", "stanza", "xml", "jid", "ns", "ids", "moment", "datetime", "secret"],
     ),
     layer("store", 4, false, &[]),
     layer(

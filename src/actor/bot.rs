@@ -101,7 +101,10 @@ impl Handler<Deliver> for Bot {
     type Result = ();
 
     fn handle(&mut self, message: Deliver, _: &mut Context<Self>) {
-        self.overflow.extend(message.0);
+        if let (Some(rooms), Some(handle)) = (message.rooms, &self.handle) {
+            handle.show_rooms(rooms);
+        }
+        self.overflow.extend(message.events);
         self.feed();
     }
 }

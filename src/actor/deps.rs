@@ -8,12 +8,13 @@ use jiff::Timestamp;
 
 use crate::actor::backoff::{Losses, Pace};
 use crate::actor::derive::Derive;
-use crate::config::settings::{Accept, BotSettings, Login, Resource, Settings, Show};
+use crate::config::settings::{Accept, BotSettings, Login, Resource, Room, Settings, Show};
 use crate::ids::{IdSource, Seed, base32};
 use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::net::tls::TlsContext;
 use crate::script::pool::Pool;
+use crate::session::rooms::{DesiredRoom, Invites};
 use crate::session::{self, CachedRoster, OwnPresence, SessionConfig, Software};
 use crate::stanza;
 use crate::store::error::StoreError;
@@ -149,6 +150,8 @@ impl Deps {
             roster: self.cached_roster(&spec.name),
             own_bots,
             lang: spec.lang.clone(),
+            rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
+            invites: invites(spec),
             ..SessionConfig::new(spec.jid.clone())
         }
     }
@@ -167,6 +170,27 @@ impl Deps {
     /// Unsent messages of a bot behind row `after`, at most `limit`.
     pub fn outbox_after(&self, bot: &str, after: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).outbox_after(bot, after, limit)
+    }
+}
+
+fn desired(spec: &BotSettings, room: &Room) -> DesiredRoom {
+    let nick = room.nick.clone().or_else(|| spec.jid.local().map(str::to_owned));
+    DesiredRoom {
+        jid: room.jid.clone(),
+        nick: nick.unwrap_or_else(|| spec.name.clone()),
+        password: room.password.clone(),
+        create: room.create,
+    }
+}
+
+fn invites(spec: &BotSettings) -> Invites {
+    let invites = &spec.invites;
+    let admins = spec.admins.iter().filter(|_| invites.admin);
+    Invites {
+        all: invites.all,
+        domain: invites.domain,
+        roster: invites.roster,
+        from: invites.from.iter().chain(admins).cloned().collect(),
     }
 }
 

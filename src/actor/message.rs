@@ -10,6 +10,7 @@ use crate::actor::status::Board;
 use crate::config::diff::Plan;
 use crate::config::settings::{BotSettings, Settings};
 use crate::cron::Schedule;
+use crate::event::room::RoomsView;
 use crate::jid::{BareJid, Jid};
 use crate::net::link::LinkEvent;
 use crate::script::{Delivery, Roles, ScriptUse};
@@ -44,7 +45,12 @@ impl<A: Actor> MessageResponse<A, Inbound> for Gate {
 }
 
 /// Account → bot: events in order, one message for all that one chunk brought.
-pub struct Deliver(pub Vec<Delivery>);
+pub struct Deliver {
+    /// The rooms as they are, where that has changed.
+    pub rooms: Option<Arc<RoomsView>>,
+    /// What happened.
+    pub events: Vec<Delivery>,
+}
 
 impl Message for Deliver {
     type Result = ();

@@ -1,9 +1,11 @@
 //! What an account shows to the world: its state and its counters, readable from any thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+
+use crate::event::room::RoomsView;
 
 /// Where an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,7 @@ type Scripts = Box<dyn Fn() -> Vec<ScriptStanding> + Send>;
 pub struct Board {
     standing: Mutex<Standing>,
     scripts: Mutex<Option<Scripts>>,
+    rooms: Mutex<Arc<RoomsView>>,
     /// Messages received.
     pub received: AtomicU64,
     /// Messages written to the stream.
@@ -100,6 +103,7 @@ impl Board {
                 connects: 0,
             }),
             scripts: Mutex::new(None),
+            rooms: Mutex::default(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             acked: AtomicU64::new(0),
@@ -149,6 +153,16 @@ impl Board {
     /// Names whom to ask for the scripts.
     pub fn ask_scripts(&self, ask: impl Fn() -> Vec<ScriptStanding> + Send + 'static) {
         *self.scripts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(ask));
+    }
+
+    /// The rooms as they were last shown.
+    pub fn rooms(&self) -> Arc<RoomsView> {
+        Arc::clone(&self.rooms.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rooms have changed.
+    pub fn show_rooms(&self, rooms: Arc<RoomsView>) {
+        *self.rooms.lock().unwrap_or_else(PoisonError::into_inner) = rooms;
     }
 
     /// Adds to a counter.

@@ -14,8 +14,8 @@ use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    Accept, BotSettings, HostPort, Limits, Presence, Rate, Resource, Room, ScriptUse, SendLimit, Show, Tls,
-    TlsMode, TurnLimits,
+    Accept, BotSettings, HostPort, Invites, Limits, Presence, Rate, Resource, Room, ScriptUse, SendLimit,
+    Show, Tls, TlsMode, TurnLimits,
 };
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::cron::Schedule;
@@ -47,6 +47,7 @@ pub struct Partial {
     config: Map<String, Value>,
     rooms: Vec<Room>,
     accept: Accept,
+    invites: Invites,
     admins: Vec<BareJid>,
     roles: BTreeMap<String, Vec<BareJid>>,
     limits: Limits,
@@ -72,6 +73,7 @@ impl Partial {
             config: self.config,
             rooms: self.rooms,
             accept: self.accept,
+            invites: self.invites,
             admins: self.admins,
             roles: self.roles,
             limits: self.limits,
@@ -110,6 +112,7 @@ impl Reader<'_> {
             config: config.map(|it| self.config(&it.value)).unwrap_or_default(),
             rooms: value("rooms").map(|it| self.rooms(it)).unwrap_or_default(),
             accept: value("accept").map(|it| self.accept(it)).unwrap_or_default(),
+            invites: value("invites").map(|it| self.invites(it)).unwrap_or_default(),
             admins: value("admins").map(|it| self.addresses(it, "an admin")).unwrap_or_default(),
             roles: value("roles").map(|it| self.roles(it)).unwrap_or_default(),
             limits,
@@ -267,11 +270,6 @@ impl Reader<'_> {
                 None => rooms.push((room, place)),
             }
         }
-        if !rooms.is_empty() {
-            let found =
-                Diagnostic::warning("config::not_used_yet", "rooms are not joined yet in this version");
-            self.decoder.report(found, node, "read and checked only");
-        }
         rooms.into_iter().map(|(room, _)| room).collect()
     }
 
@@ -279,20 +277,21 @@ impl Reader<'_> {
         let place = self.decoder.origin(node);
         let Kind::Map(_) = node.kind else {
             let jid = self.decoder.address(node, "a room", true)?;
-            return Some((Room { jid, nick: None, password: None }, place));
+            return Some((Room { jid, nick: None, password: None, create: true }, place));
         };
         self.decoder.map(node, "room");
         let nick = node.get("nick").and_then(|it| self.nick(&it.value));
         let password = node
             .get("password")
             .and_then(|it| self.secrets.read(&mut self.decoder, &it.value, "the room's password"));
+        let create = node.get("create").and_then(|it| self.decoder.boolean(&it.value, "`create`"));
         let Some(jid) = node.get("jid") else {
             let found = Diagnostic::error("config::missing", "a room has no `jid`");
             self.decoder.report(found, node, "which room?");
             return None;
         };
         let jid = self.decoder.address(&jid.value, "a room", true)?;
-        Some((Room { jid, nick, password }, place))
+        Some((Room { jid, nick, password, create: create.unwrap_or(true) }, place))
     }
 
     /// XEP-0045 §7.2: the nick is the resourcepart of the occupant.
@@ -325,6 +324,31 @@ impl Reader<'_> {
             Some(3) => Accept::All,
             Some(_) | None => Accept::None,
         }
+    }
+
+    /// A word, or a list of words and addresses.
+    fn invites(&mut self, node: &Node) -> Invites {
+        let mut invites = Invites::default();
+        let items = match &node.kind {
+            Kind::List(items) => items.as_slice(),
+            Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(node),
+        };
+        let listed = matches!(node.kind, Kind::List(_));
+        for item in items {
+            if listed && matches!(&item.kind, Kind::Scalar { text, .. } if text.contains(['@', '.'])) {
+                invites.from.extend(self.decoder.address(item, "an address", false));
+                continue;
+            }
+            let words = [("none", 0), ("admin", 1), ("domain", 2), ("roster", 3), ("all", 4)];
+            match self.decoder.choice(item, "`invites`", &words) {
+                Some(1) => invites.admin = true,
+                Some(2) => invites.domain = true,
+                Some(3) => invites.roster = true,
+                Some(4) => invites.all = true,
+                Some(_) | None => {}
+            }
+        }
+        invites
     }
 
     fn addresses(&mut self, node: &Node, of: &str) -> Vec<BareJid> {

@@ -118,6 +118,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
     differing(&[
         ("accept", old.accept == new.accept),
         ("admins", old.admins == new.admins),
+        ("invites", old.invites == new.invites),
         ("labels", old.labels == new.labels),
         ("limits.queue", old.limits.queue == new.limits.queue),
         ("limits.send", old.limits.send == new.limits.send),
@@ -130,7 +131,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
 }
 
 fn same_room((old, new): (&Room, &Room)) -> bool {
-    old.jid == new.jid && old.nick == new.nick && old.password == new.password
+    old.jid == new.jid && old.nick == new.nick && old.password == new.password && old.create == new.create
 }
 
 /// What the scripts of a bot would notice; a changed order of the list counts, because events go

@@ -1,5 +1,7 @@
 //! The keys of `bots.yaml`: one table for decoding, the reference page and the JSON Schema.
 
+mod parts;
+
 use serde_json::{Map, Value, json};
 
 /// A map of the file and the keys it may have.
@@ -187,6 +189,15 @@ pub const SECTIONS: &[Section] = &[
                 "none",
                 "Whose subscription requests are granted without asking the scripts.",
             ),
+            key(
+                "invites",
+                Shape::Either(&[
+                    Shape::Choice(&["none", "admin", "domain", "roster", "all"]),
+                    Shape::List(&Shape::Text),
+                ]),
+                "none",
+                "Whose invitations into rooms it follows: a word, or a list of words and addresses. Scripts are told of all invitations.",
+            ),
             key("admins", Shape::List(&Shape::Address), "", "Who may give it orders."),
             key(
                 "roles",
@@ -365,38 +376,8 @@ pub const SECTIONS: &[Section] = &[
         ],
         later: &["pin"],
     },
-    Section {
-        name: "room",
-        place: "bots.NAME.rooms[]",
-        meaning: "A room with more than its address.",
-        keys: &[
-            key("jid", Shape::Address, "", "Its address. Required."),
-            key("nick", Shape::Text, "the localpart of `jid`", "The nick there."),
-            key("password", Shape::Section("secret"), "", "What the room asks for."),
-        ],
-        later: &[],
-    },
-    Section {
-        name: "presence",
-        place: "bots.NAME.presence",
-        meaning: "How a bot shows itself.",
-        keys: &[
-            key(
-                "show",
-                Shape::Choice(&["away", "chat", "dnd", "xa"]),
-                "plainly available",
-                "Its availability.",
-            ),
-            key("status", Shape::Text, "", "A sentence for people."),
-            key(
-                "priority",
-                Shape::Integer(-128, 127),
-                "0",
-                "Priority of the resource. Below 0 a server delivers no messages to the bare address.",
-            ),
-        ],
-        later: &[],
-    },
+    parts::ROOM,
+    parts::PRESENCE,
     Section {
         name: "secret",
         place: "password",

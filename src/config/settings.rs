@@ -55,6 +55,8 @@ pub struct BotSettings {
     pub rooms: Vec<Room>,
     /// Whose subscription requests are answered without asking the scripts.
     pub accept: Accept,
+    /// Whose invitations into rooms it follows.
+    pub invites: Invites,
     /// Who may give it orders.
     pub admins: Vec<BareJid>,
     /// Groups of people by name: addresses, and domains that stand for everybody there.
@@ -246,6 +248,23 @@ pub struct Room {
     pub nick: Option<String>,
     /// What the room asks for.
     pub password: Option<Password>,
+    /// Whether it is made where there is none.
+    pub create: bool,
+}
+
+/// Whose invitations into rooms a bot follows without asking the scripts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invites {
+    /// Everybody's.
+    pub all: bool,
+    /// Those of its admins.
+    pub admin: bool,
+    /// Those from its own domain.
+    pub domain: bool,
+    /// Those of contacts in the roster.
+    pub roster: bool,
+    /// Those of these addresses.
+    pub from: Vec<BareJid>,
 }
 
 /// How a bot shows itself, RFC 6121 §4.7.

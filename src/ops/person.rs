@@ -293,7 +293,7 @@ impl Driver {
                     // The person may have stopped listening.
                     drop(self.hears.send(Heard::Event(event)));
                 }
-                SessionOutput::SaveRoster(_) => {}
+                SessionOutput::RoomsChanged | SessionOutput::SaveRoster(_) => {}
                 SessionOutput::Idle(due) => return (due, sent),
             }
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::message::Surveyed;
 use crate::actor::status::{Board, State};
+use crate::printable::printable;
 
 /// The whole process. Field names are a promise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +88,22 @@ pub struct Account {
     pub restarts: u64,
     /// Its scripts.
     pub scripts: Vec<Script>,
+    /// Its rooms.
+    #[serde(default)]
+    pub rooms: Vec<Room>,
+}
+
+/// One room of one bot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Room {
+    /// Its address.
+    pub jid: String,
+    /// What the bot is called there, or tries to be.
+    pub nick: String,
+    /// `in`, `joining`, `left`, `lost: …` or `stopped: …`.
+    pub state: String,
+    /// How many are known to be there.
+    pub occupants: usize,
 }
 
 /// One script of one bot.
@@ -171,7 +188,14 @@ impl Status {
                     text += &format!(" ({})", script.state.lines().next().unwrap_or_default());
                 }
             }
+            if !account.rooms.is_empty() {
+                let joined = account.rooms.iter().filter(|room| room.state == "in").count();
+                text += &format!("   rooms {joined}/{}", account.rooms.len());
+            }
             text.push('\n');
+            for room in account.rooms.iter().filter(|room| account.state == "online" && room.state != "in") {
+                text += &format!("             {} {}\n", room.jid, printable(&room.state));
+            }
         }
         text
     }
@@ -192,6 +216,17 @@ fn account(one: &Surveyed) -> Account {
         restarts: Board::read(&one.board.restarts),
         scripts: scripts
             .map(|script| Script { name: script.name, version: script.version, state: script.state })
+            .collect(),
+        rooms: one
+            .board
+            .rooms()
+            .iter()
+            .map(|(jid, room)| Room {
+                jid: jid.to_string(),
+                nick: room.nick.clone(),
+                state: room.standing.clone(),
+                occupants: room.occupants.len(),
+            })
             .collect(),
     }
 }

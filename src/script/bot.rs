@@ -18,6 +18,7 @@ use crate::script::error::ScriptError;
 use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
+use crate::script::rooms::Heard;
 use crate::script::turn::{Identity, TELL};
 use crate::script::web::{Asking, Fetch, Reply};
 use crate::script::{Delivery, ScriptState, ScriptUse};
@@ -277,6 +278,7 @@ impl Bot {
             }
             event => {
                 let name = simple_name(event);
+                self.identity.rooms.hear(Heard::in_event(event));
                 self.chain(&[name], Wants::default(), key, &events::object(event), host, around, progress);
             }
         }
@@ -567,12 +569,14 @@ fn simple_name(event: &Event) -> &'static str {
         Event::Bounce(_) => "bounce",
         Event::ChatState { .. } => "typing",
         Event::File(_) => "file",
+        Event::Invite(_) => "invite",
         Event::Load => "load",
         Event::Message(_) => "message",
         Event::Offline { .. } => "offline",
         Event::Online { .. } => "online",
         Event::Presence(_) => "presence",
         Event::Receipt { .. } => "receipt",
+        Event::Room(event) => event.change.name(),
         Event::Roster(_) => "roster",
         Event::Subscription { verb, .. } => match verb {
             SubscriptionVerb::Subscribe => "subscribe",

@@ -152,6 +152,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("error", "a turn of this script failed"),
     ("file", "somebody sent a link to a file"),
     ("headline", "an alert that expects no reply"),
+    ("invite", "somebody asks the bot into a room"),
     ("load", "the script was loaded or replaced"),
     ("mention", "a room message that names the bot"),
     ("message", "a message, one to one"),
@@ -161,6 +162,13 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("presence", "somebody's presence changed"),
     ("receipt", "a message of the bot was received"),
     ("room", "a message in a room"),
+    ("room:join", "somebody came into a room"),
+    ("room:leave", "somebody left a room, or was removed"),
+    ("room:lost", "the bot is out of a room, or did not get in"),
+    ("room:nick", "somebody in a room has another nick"),
+    ("room:role", "somebody in a room has another role or affiliation"),
+    ("room:self", "the bot is in a room"),
+    ("room:subject", "a room has another subject"),
     ("roster", "the contact list changed"),
     ("subscribe", "somebody wants to see the bot's presence"),
     ("subscribed", "somebody lets the bot see their presence"),
@@ -386,6 +394,9 @@ pub(super) fn check_event(event: &str) -> Result<(), Thrown> {
         Some((family, own)) => (format!("{family}:NAME"), Some(own)),
         None => (event.to_owned(), None),
     };
+    if EVENTS.iter().any(|(name, _)| *name == event && !name.ends_with(":NAME")) {
+        return Ok(());
+    }
     if EVENTS.iter().any(|(name, _)| *name == family) && own != Some("") {
         return Ok(());
     }

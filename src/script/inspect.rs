@@ -16,6 +16,7 @@ use crate::script::error::{Kind, ScriptError, nearest};
 use crate::script::host::{Host, LOADED};
 use crate::script::instance::{Instance, Surroundings};
 use crate::script::overlay::Overlay;
+use crate::script::rooms::Rooms;
 use crate::script::stack;
 use crate::script::turn::Identity;
 
@@ -102,6 +103,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             bots: Arc::new(RwLock::default()),
             asking: Arc::default(),
             names: Arc::new(RwLock::default()),
+            rooms: Rooms::default(),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;
         let problems = unknown_calls(&instance, &mut host);

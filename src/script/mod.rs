@@ -32,6 +32,7 @@ mod pattern;
 pub mod pool;
 mod reserved;
 pub mod roles;
+mod rooms;
 mod span;
 mod stack;
 mod talk;

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::cron::Schedule;
+use crate::event::room::RoomsView;
 use crate::ids::Seed;
 use crate::jid::BareJid;
 use crate::moment::Moment;
@@ -23,6 +24,7 @@ use crate::script::instance::Surroundings;
 use crate::script::outside::Outside;
 use crate::script::overlay::Overlay;
 use crate::script::roles::People;
+use crate::script::rooms::{Rooms, Seats};
 use crate::script::stack;
 use crate::script::ticker::Ticker;
 use crate::script::turn::{self, Identity};
@@ -77,6 +79,7 @@ pub(super) struct Shared {
     names: Arc<RwLock<BTreeSet<String>>>,
     /// The bot whose turns are not to be overtaken by others that write shared values.
     pub turnstile: Turnstile,
+    seats: Arc<Seats>,
 }
 
 /// A run queue.
@@ -170,6 +173,7 @@ impl Pool {
             addresses: Arc::default(),
             names: Arc::default(),
             turnstile: Turnstile::default(),
+            seats: Arc::default(),
         });
         let mut threads = Vec::new();
         for (at, reader) in readers.into_iter().enumerate() {
@@ -199,6 +203,7 @@ impl Pool {
             bots: self.shared.addresses.clone(),
             asking: Arc::default(),
             names: self.shared.names.clone(),
+            rooms: Rooms::new(self.shared.seats.clone()),
         });
         let cell = Arc::new(Cell {
             sink,
@@ -281,6 +286,11 @@ impl BotHandle {
         self.shared.schedule(&self.cell);
     }
 
+    /// Shows the scripts how the bot's rooms are, from the next call on.
+    pub fn show_rooms(&self, rooms: Arc<RoomsView>) {
+        self.cell.identity.rooms.show(&self.cell.identity.name, rooms);
+    }
+
     /// Events that wait.
     pub fn queued(&self) -> usize {
         locked(&self.cell.state).events
@@ -305,6 +315,7 @@ impl BotHandle {
             std::mem::take(&mut state.items)
         };
         locked_write(&self.shared.addresses).remove(&self.cell.identity.jid);
+        self.cell.identity.rooms.vacate(&self.cell.identity.name);
         let mut bots = locked(&self.shared.bots);
         let name = &self.cell.identity.name;
         if bots.get(name).is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&self.cell))) {

@@ -4,6 +4,7 @@
 //! tells of an occupant. A nick is never anybody's identity.
 
 use crate::event::Message;
+use crate::event::room::{Affiliation, Identity, Role};
 use crate::jid::BareJid;
 use crate::script::Roles;
 use crate::script::error::{Kind, Thrown, nearest};
@@ -100,17 +101,19 @@ pub fn unknown<'a>(asked: &'a [String], roles: &Roles) -> Option<(&'a str, Strin
 
 /// The sender's own address, where it is known for sure.
 pub(super) fn address(message: &Message) -> Option<&str> {
-    message.room.is_none().then_some(message.who.as_str())
+    (message.identity == Identity::Real).then_some(message.who.as_str())
 }
 
 /// The strongest identity of the sender that is more than a nick.
 pub(super) fn person(message: &Message) -> Option<&str> {
-    (message.room.is_none() || message.who != message.from.as_str()).then_some(message.who.as_str())
+    let named = message.identity != Identity::Nick
+        && (message.room.is_none() || message.who != message.from.as_str());
+    named.then_some(message.who.as_str())
 }
 
 /// Role and affiliation that the room gives the sender.
-fn standing(_message: &Message) -> [Option<&str>; 2] {
-    [None, None]
+fn standing(message: &Message) -> [Option<&'static str>; 2] {
+    [message.role.map(Role::as_str), message.affiliation.map(Affiliation::as_str)]
 }
 
 /// Whether `address` is `of`, or lies in the domain that `of` is.
@@ -150,11 +153,41 @@ mod tests {
     }
 
     #[test]
+    fn in_a_room_it_counts_what_the_room_says_and_never_the_nick() {
+        let people = People { admins: vec![bare("boss@example.org")], roles: Roles::default() };
+        let room = bare("den@rooms.example.org");
+        let occupant = |nick: &str, real: Option<&str>| {
+            let real = real.map(|real| Jid::parse(real).expect("valid"));
+            let (who, identity) = crate::event::room::identify(&room, nick, real.as_ref(), None);
+            let from = room.with_resource(nick).expect("a nick");
+            Message {
+                room: Some(room.clone()),
+                who,
+                identity,
+                role: Some(Role::Moderator),
+                affiliation: Some(Affiliation::None),
+                ..Message::chat(from.into(), "x")
+            }
+        };
+        let permits = |allow: &str, message: &Message| {
+            people.permits(&[Allowed::parse(allow).expect("valid")], message)
+        };
+        let boss = occupant("anybody", Some("boss@example.org/pc"));
+        let liar = occupant("boss@example.org", None);
+        assert!(permits("admin", &boss) && !permits("admin", &liar));
+        assert!(permits("moderator", &liar) && !permits("owner", &liar));
+        assert!(!permits("den@rooms.example.org", &liar), "the room is nobody");
+        assert!(!permits("rooms.example.org", &liar));
+        assert_eq!((person(&boss), person(&liar)), (Some("boss@example.org"), None));
+    }
+
+    #[test]
     fn a_nick_is_no_address() {
         let mut message =
             Message::chat(Jid::parse("team@rooms.example.org/boss@example.org").expect("valid"), "x");
         message.room = Some(bare("team@rooms.example.org"));
         message.who = "boss@example.org".to_owned();
+        message.identity = Identity::Nick;
         let people = People { admins: vec![bare("boss@example.org")], roles: Roles::default() };
         assert!(!people.permits(&[Allowed::Admin], &message));
         assert!(people.permits(&[], &message));

@@ -14,6 +14,7 @@ use crate::script::host::Host;
 use crate::script::instance::Surroundings;
 use crate::script::invoke::Call;
 use crate::script::memory;
+use crate::script::rooms::Heard;
 use crate::stanza::MessageKind;
 
 /// A message on its way through the scripts.
@@ -46,7 +47,9 @@ impl Bot {
         around: &mut Surroundings,
         progress: &mut Progress,
     ) {
-        let own = message.from.to_bare() == self.identity.jid && message.room.is_none();
+        let neighbour =
+            message.room.as_ref().is_some_and(|room| self.identity.rooms.is_bot(room, &message.nick));
+        let own = neighbour || (message.from.to_bare() == self.identity.jid && message.room.is_none());
         let wants = Wants {
             delayed: matches!(message.class, Class::Archive | Class::History),
             carbons: matches!(message.class, Class::Carbon { .. }),
@@ -57,12 +60,13 @@ impl Bot {
         };
         let is_bot = {
             let bots = self.identity.bots.read().unwrap_or_else(PoisonError::into_inner);
-            message.is_bot || (message.room.is_none() && bots.contains(&message.from.to_bare()))
+            message.is_bot || neighbour || (message.room.is_none() && bots.contains(&message.from.to_bare()))
         };
         let groupchat = message.kind == MessageKind::Groupchat;
-        let said = if groupchat { self.without_mention(&message.text).map(str::to_owned) } else { None };
+        let said = if groupchat { self.without_mention(message).map(str::to_owned) } else { None };
         let addressed = said.is_some();
         let given = Arc::new(Given { message: message.clone(), is_bot, said, addressed, asked: None });
+        self.identity.rooms.hear(Heard::in_message(message));
         let object = Dynamic::from(MessageObject(given.clone()));
         let said = Said { given: &given, object: &object, key };
         // A corrected command has run already, as it was.
@@ -249,9 +253,14 @@ impl Bot {
         }
     }
 
-    /// What a room message says to the bot, where it begins with the bot's name, as in `helper: hello`.
-    fn without_mention<'a>(&self, text: &'a str) -> Option<&'a str> {
-        let names = [Some(self.identity.name.as_str()), self.identity.jid.local()];
+    /// What a room message says to the bot, where it begins with the bot's nick there, as in `helper: hello`; with
+    /// its name, where the nick is not known.
+    fn without_mention<'a>(&self, message: &'a Message) -> Option<&'a str> {
+        let names = match &message.own_nick {
+            Some(nick) => [Some(nick.as_str()), None],
+            None => [Some(self.identity.name.as_str()), self.identity.jid.local()],
+        };
+        let text = message.text.as_str();
         let text = text.trim_start().trim_start_matches('@');
         names.into_iter().flatten().find_map(|name| {
             let rest = strip_name(text, name)?;

@@ -26,6 +26,7 @@ use crate::script::memory;
 use crate::script::overlay::{Entry, Found, Overlay};
 use crate::script::reserved;
 use crate::script::roles::People;
+use crate::script::rooms::Rooms;
 use crate::script::values;
 use crate::script::web::{self, Fetch};
 use crate::script::{Limits, Permissions};
@@ -44,6 +45,8 @@ pub(super) struct Identity {
     pub asking: Arc<AtomicUsize>,
     /// Their names.
     pub names: Arc<RwLock<BTreeSet<String>>>,
+    /// Rooms, as the account last showed them.
+    pub rooms: Rooms,
 }
 
 /// Everything host functions may see and change.

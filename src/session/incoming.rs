@@ -9,33 +9,38 @@ use tracing::debug;
 
 use super::Session;
 use super::pending::Purpose;
+use super::rooms::Speaker;
+use crate::event::room::Identity;
 use crate::event::{self, Bounce, Class, Event};
-use crate::jid::{BareJid, Jid};
+use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::stanza::MessageKind;
 use crate::stanza::message::Message;
 use crate::xep::carbons::{self, Checked};
 use crate::xep::delay::{self, Delayed};
-use crate::xep::{self, correction, disco, encryption, nickname, oob, receipts, stanza_ids};
+use crate::xep::{self, correction, disco, encryption, muc, nickname, oob, receipts, stanza_ids};
 
 /// Namespace of the archive, XEP-0313.
 const ARCHIVE: &str = "urn:xmpp:mam:2";
-/// Namespace of what rooms add, XEP-0045.
-const ROOM_USER: &str = "http://jabber.org/protocol/muc#user";
 /// How long a contact's client may take to say what it can.
 const CAPS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a message stands after its class is known.
-struct Placed {
-    class: Class,
-    from: Jid,
-    stamp: Option<jiff::Timestamp>,
-    stanza_id: Option<String>,
+pub(super) struct Placed {
+    pub class: Class,
+    pub from: Jid,
+    pub stamp: Option<jiff::Timestamp>,
+    pub stanza_id: Option<String>,
+    /// Who speaks, where it is in a room that the account is in.
+    pub speaker: Option<Speaker>,
 }
 
 impl Session {
     pub(super) fn on_message(&mut self, now: Moment, message: Message) {
         if let Some(error) = message.error {
+            if let Some(from) = &message.head.from {
+                self.on_room_error(now, from, &error.condition);
+            }
             let bounce = Bounce { from: message.head.from, id: message.head.id, error };
             return self.event(Event::Bounce(bounce));
         }
@@ -49,7 +54,7 @@ impl Session {
             Checked::Refused { why } => {
                 debug!(account = %self.own.bare, from = ?message.head.from, why, "copy refused");
             }
-            Checked::Plain if message.kind == MessageKind::Groupchat => self.on_room_message(message),
+            Checked::Plain if message.kind == MessageKind::Groupchat => self.on_room_message(now, &message),
             Checked::Plain => self.on_direct_message(now, message),
         }
     }
@@ -59,7 +64,7 @@ impl Session {
         let Some(from) = message.head.from.clone() else { return };
         let Ok(stanza_id) = self.unseen_id(&message) else { return };
         let stamp = self.home_delay(&message).map(|delay| delay.stamp);
-        let placed = Placed { class: Class::Carbon { sent }, from, stamp, stanza_id };
+        let placed = Placed { class: Class::Carbon { sent }, from, stamp, stanza_id, speaker: None };
         if let Some(event) = self.told(&message, placed) {
             self.event(Event::Message(Box::new(event)));
         }
@@ -70,13 +75,23 @@ impl Session {
         let Ok(stanza_id) = self.unseen_id(&message) else {
             return debug!(account = %self.own.bare, %from, "message handled before");
         };
+        if let Some(invite) = Self::invitation(&message, &from) {
+            return self.on_invited(now, invite);
+        }
+        let in_room = self.rooms.knows(&from.to_bare());
+        if in_room && (from.is_bare() || self.standing_in(&from.to_bare()) != super::rooms::Standing::In) {
+            // What a room says by itself is for people; who is in a room that the account is not in cannot be answered.
+            return debug!(account = %self.own.bare, %from, "a room's own words dropped");
+        }
         let delay = self.home_delay(&message);
         let class = match &delay {
             _ if self.own.is_session(&from) => Class::Reflection,
             Some(_) => Class::Delayed,
             None => Class::Live,
         };
-        let placed = Placed { class, from: from.clone(), stamp: delay.map(|d| d.stamp), stanza_id };
+        let speaker = self.speaker(&from, &message, false);
+        let stamp = delay.map(|delay| delay.stamp);
+        let placed = Placed { class, from: from.clone(), stamp, stanza_id, speaker };
         if let Some(event) = self.told(&message, placed) {
             self.event(Event::Message(Box::new(event)));
         }
@@ -90,32 +105,6 @@ impl Session {
         self.learn_caps(now, &from);
     }
 
-    fn on_room_message(&mut self, message: Message) {
-        let Some(from) = message.head.from.clone() else { return };
-        let room = from.to_bare();
-        let delay = delay::read(&message.payloads).into_iter().find(|d| d.from.as_ref() == Some(&*room));
-        let is_history = delay.as_ref().is_some_and(|delay| delay.stamp < self.online_since);
-        let class = if self.is_reflection(&room, &message, is_history) {
-            Class::Reflection
-        } else if is_history {
-            Class::History
-        } else {
-            Class::Live
-        };
-        let placed = Placed { class, from, stamp: delay.map(|d| d.stamp), stanza_id: None };
-        if let Some(event) = self.told(&message, placed) {
-            self.event(Event::Message(Box::new(event)));
-        }
-    }
-
-    /// Whether a room gives back what we sent, XEP-0045 §7.4. It does so once, apart from
-    /// history: an occupant who copies the id afterwards is no echo of ours.
-    fn is_reflection(&mut self, room: &BareJid, message: &Message, is_history: bool) -> bool {
-        let Some(id) = message.head.id.clone() else { return false };
-        let key = (room.clone(), id);
-        self.sent.find(&key).is_some() && (is_history || self.reflected.insert(key, ()))
-    }
-
     /// The archive id that the account's server vouches for; an error where it was seen before.
     fn unseen_id(&mut self, message: &Message) -> Result<Option<String>, ()> {
         let announced = self.login.announces(stanza_ids::NS);
@@ -126,37 +115,51 @@ impl Session {
     }
 
     /// What the account's own server says about lateness. What others say is only their word.
-    fn home_delay(&self, message: &Message) -> Option<Delayed> {
+    pub(super) fn home_delay(&self, message: &Message) -> Option<Delayed> {
         let home = |delay: &Delayed| delay.from.as_ref().is_some_and(|from| self.own.is_home(from));
         delay::read(&message.payloads).into_iter().find(home)
     }
 
     /// The event, where the message says something.
-    fn told(&self, message: &Message, placed: Placed) -> Option<event::Message> {
+    pub(super) fn told(&self, message: &Message, placed: Placed) -> Option<event::Message> {
         let lang = &self.config.lang;
         let encrypted = encryption::is_sealed(message);
         let body = message.body(lang).filter(|_| !encrypted);
-        let room_user = message.payload("x", ROOM_USER);
-        let invitation = room_user.is_some_and(|x| x.has_child("invite", ROOM_USER));
+        let room_user = message.payload("x", muc::USER);
+        let invitation = room_user.is_some_and(|x| x.has_child("invite", muc::USER));
         let only_link = body.is_some_and(|body| oob::is_only_link(message, &body.text));
         let carries_event =
             matches!(placed.class, Class::Live | Class::Delayed) && message.kind != MessageKind::Groupchat;
         if (body.is_none() && !encrypted) || invitation || (only_link && carries_event) {
             return None;
         }
-        let Placed { class, from, stamp, stanza_id } = placed;
+        let Placed { class, from, stamp, stanza_id, speaker } = placed;
         let bare = from.to_bare();
+        // In a private message of a room the bare JID is the room: it is nobody's identity. That goes also for rooms
+        // that the account does not know.
         let groupchat = message.kind == MessageKind::Groupchat;
-        // In a private message of a room the bare JID is the room: it is nobody's identity.
-        let occupant = groupchat || (room_user.is_some() && !from.is_bare());
+        let stranger = || Speaker::of_nobody(self.nick(message, &from, true), from.to_string());
+        let occupant =
+            speaker.or_else(|| (groupchat || (room_user.is_some() && !from.is_bare())).then(stranger));
         let own = class == Class::Reflection
-            || (!groupchat && (self.own.is_self(&from) || self.config.own_bots.contains(&bare)));
+            || occupant.as_ref().is_some_and(|occupant| occupant.own)
+            || (occupant.is_none() && (self.own.is_self(&from) || self.config.own_bots.contains(&bare)));
+        let speaker = occupant.clone().unwrap_or_else(|| Speaker {
+            identity: Identity::Real,
+            ..Speaker::of_nobody(self.nick(message, &from, false), bare.to_string())
+        });
         Some(event::Message {
             id: message.head.id.clone(),
             place: self.place(message, class, &from),
-            room: occupant.then(|| bare.clone()),
-            nick: self.nick(message, &from, occupant),
-            who: if occupant { from.to_string() } else { bare.to_string() },
+            room: occupant.is_some().then(|| bare.clone()),
+            nick: speaker.nick,
+            who: speaker.who,
+            identity: speaker.identity,
+            real_jid: speaker.real_jid,
+            occupant_id: speaker.occupant_id,
+            role: speaker.role,
+            affiliation: speaker.affiliation,
+            own_nick: speaker.own_nick,
             text: body.map(|body| body.text.clone()).unwrap_or_default(),
             subject: message.subject(lang).map(|subject| subject.text.clone()),
             lang: body.and_then(|body| body.lang.clone()),

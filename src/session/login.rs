@@ -61,6 +61,7 @@ impl Session {
             self.on_failed(now, purpose, RequestFailed::SessionLost);
         }
         self.residents = super::Residents::default();
+        self.on_rooms_gone(now);
         self.online_since = now.wall;
         self.last_active = Some(now.at);
         self.login = Login { step: Step::AwaitRoster, discovering: 2, announced: BTreeSet::new() };
@@ -92,6 +93,7 @@ impl Session {
         if let Some(jid) = self.own.full.clone() {
             self.event(Event::Online { jid, resumed: false });
         }
+        self.start_joins(now);
     }
 
     /// The roster came, or never will.
@@ -130,6 +132,7 @@ impl Session {
         let super::OwnPresence { show, status, priority } = &self.presence;
         let presence = available(*show, status.as_deref(), *priority);
         self.send(presence.with_child(caps::element(&self.ver)));
+        self.tell_rooms();
     }
 
     /// Sends a request and remembers what it was for.

@@ -9,6 +9,7 @@ mod pending;
 mod perform;
 mod presence;
 mod request;
+pub mod rooms;
 mod roster;
 mod subscription;
 mod window;
@@ -25,6 +26,7 @@ use self::login::Login;
 use self::own::Own;
 use self::pending::Pending;
 use self::presence::Residents;
+use self::rooms::{DesiredRoom, Invites, Rooms};
 use self::roster::Roster;
 use self::window::Window;
 use crate::action::Action;
@@ -57,6 +59,10 @@ pub struct SessionConfig {
     pub carbons: bool,
     /// Whether contacts get the receipts they ask for, XEP-0184.
     pub receipts: bool,
+    /// Rooms it is to be in, XEP-0045.
+    pub rooms: Vec<DesiredRoom>,
+    /// Whose invitations it follows.
+    pub invites: Invites,
 }
 
 /// Subscription policy, RFC 6121 §3.1. Whatever it says, scripts are told of the request.
@@ -126,6 +132,8 @@ pub enum SessionOutput {
     Event(Event),
     /// Store the roster for the next login.
     SaveRoster(CachedRoster),
+    /// What [`Session::rooms_view`] says has changed.
+    RoomsChanged,
     /// Nothing left to do before this moment or the next input.
     Idle(Option<Instant>),
 }
@@ -145,11 +153,14 @@ pub struct Session {
     roster_changed: bool,
     presence: OwnPresence,
     residents: Residents,
+    rooms: Rooms,
     /// Contacts whose request was answered with one of ours: once each, so that two bots that
     /// accept everybody do not go on for ever.
     asked_back: Window<BareJid>,
     /// Archive ids of what was handled, XEP-0359.
     seen: Window<(BareJid, String)>,
+    /// The same for ids that rooms gave: a busy room makes the account forget no letters.
+    seen_in_rooms: Window<(BareJid, String)>,
     /// When the last messages were sent, by recipient and id.
     sent: Window<(BareJid, String), Timestamp>,
     /// Those of them that a room has reflected.
@@ -182,8 +193,10 @@ impl Session {
             roster_changed: false,
             presence: config.presence.clone(),
             residents: Residents::default(),
+            rooms: Rooms::new(&config.rooms),
             asked_back: Window::new(ASKED_BACK),
             seen: Window::new(SEEN),
+            seen_in_rooms: Window::new(SEEN),
             sent: Window::new(SENT),
             reflected: Window::new(SENT),
             info,
@@ -199,9 +212,10 @@ impl Session {
 
     /// Changes behaviour without a new login. Another address is another account: it takes effect
     /// for a new session only.
-    pub fn configure(&mut self, config: SessionConfig) {
+    pub fn configure(&mut self, now: Moment, config: SessionConfig) {
         let presence = (config.presence != self.config.presence).then(|| config.presence.clone());
         let software = config.software != self.config.software;
+        let rooms = (config.rooms != self.config.rooms).then(|| config.rooms.clone());
         self.config = config;
         if software {
             (self.info, self.ver) = description(&self.config.software);
@@ -211,6 +225,9 @@ impl Session {
         }
         if self.login.is_complete() && (software || presence.is_some()) {
             self.send_presence();
+        }
+        if let Some(rooms) = rooms {
+            self.configure_rooms(now, &rooms);
         }
     }
 
@@ -227,6 +244,7 @@ impl Session {
             }
         } else if self.login.is_complete() {
             self.event(Event::Online { jid, resumed });
+            self.on_rooms_resumed(now);
         } else {
             // The first stream was lost in the middle of the login, and the server kept our place in it.
             self.go_on_with_login(now);
@@ -259,7 +277,7 @@ impl Session {
         match stanza {
             Stanza::Iq(iq) => self.on_iq(now, iq),
             Stanza::Message(message) => self.on_message(now, message),
-            Stanza::Presence(presence) => self.on_presence(presence),
+            Stanza::Presence(presence) => self.on_presence(now, presence),
         }
     }
 
@@ -268,6 +286,7 @@ impl Session {
         for purpose in self.pending.expire(now.at) {
             self.on_failed(now, purpose, RequestFailed::Timeout);
         }
+        self.on_rooms_timeout(now);
     }
 
     /// A message was written by the owner, who has it from [`encode`]: its reflection will be known.
@@ -327,7 +346,10 @@ impl Session {
         {
             return SessionOutput::SaveRoster(cached);
         }
-        SessionOutput::Idle(self.pending.deadline())
+        if self.rooms.take_changed() {
+            return SessionOutput::RoomsChanged;
+        }
+        SessionOutput::Idle(self.pending.deadline().into_iter().chain(self.rooms_due()).min())
     }
 
     /// The roster item of a contact.
@@ -403,6 +425,8 @@ impl SessionConfig {
             lang: "en".to_owned(),
             carbons: false,
             receipts: true,
+            rooms: Vec::new(),
+            invites: Invites::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::own::Own;
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::xep::caps::Caps;
 
 /// Most requests of scripts that may be open at once.
@@ -25,6 +25,14 @@ pub enum Purpose {
     Carbons,
     /// To learn what the account or its server can.
     Discover,
+    /// To get the form of a room's configuration, and to change these fields of it.
+    RoomForm { room: BareJid, id: String, fields: Vec<(String, Vec<String>)> },
+    /// To learn what a room does; `epoch` is the join it was asked for.
+    RoomInfo { room: BareJid, epoch: u32 },
+    /// To have a room do something; `id` is what a script knows it by.
+    RoomOrder { room: BareJid, id: Option<String>, what: &'static str },
+    /// To learn whether the account is still in a room.
+    RoomPing { room: BareJid, epoch: u32 },
     /// To change or remove a roster item.
     RosterChange,
     /// To get the roster after login.

@@ -59,6 +59,7 @@ impl Session {
             Action::Request { token, to, kind, payload, timeout } => {
                 self.request(now, token, to, kind, payload, timeout)?;
             }
+            Action::Room { room, id, order } => self.order(now, room, id, order)?,
             Action::RosterRemove { jid } => self.change_roster(now, roster::remove(&jid))?,
             Action::RosterSet { jid, name, groups } => {
                 self.change_roster(now, roster::set(&jid, name.as_deref(), &groups))?;
@@ -120,6 +121,7 @@ pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
         | Action::Presence { .. }
         | Action::PresenceTo { .. }
         | Action::Request { .. }
+        | Action::Room { .. }
         | Action::RosterRemove { .. }
         | Action::RosterSet { .. }
         | Action::Subscription { .. } => Err(Refused::Invalid { what: "only a message can be kept" }),
@@ -151,7 +153,7 @@ fn stanza(message: &OutgoingMessage) -> Result<Element, Refused> {
 }
 
 /// Refuses what XML cannot carry here, where the script can be told, and not on the stream.
-fn check(element: &Element) -> Result<(), Refused> {
+pub(super) fn check(element: &Element) -> Result<(), Refused> {
     let what = "it holds a character or a name that XML cannot carry";
     writer::to_string(element).map(drop).map_err(|_| Refused::Invalid { what })
 }

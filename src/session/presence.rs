@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Session;
 use crate::event::{self, Event};
 use crate::jid::{BareJid, Jid};
+use crate::moment::Moment;
 use crate::stanza::presence::{Presence, PresenceType};
 use crate::stanza::{PresenceKind, Show};
 use crate::xep::caps::Caps;
@@ -85,9 +86,12 @@ impl Session {
         self.residents.of(jid)
     }
 
-    pub(super) fn on_presence(&mut self, presence: Presence) {
+    pub(super) fn on_presence(&mut self, now: Moment, presence: Presence) {
         // The server reflects our own presence, also that of our other resources.
         let Some(from) = presence.head.from.clone().filter(|from| !self.own.is_self(from)) else { return };
+        if self.rooms.knows(&from.to_bare()) {
+            return self.on_room_presence(now, &presence, &from);
+        }
         let kind = match &presence.kind {
             PresenceType::Available => PresenceKind::Available,
             PresenceType::Error(_) => PresenceKind::Error,

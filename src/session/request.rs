@@ -84,6 +84,10 @@ impl Session {
             Purpose::Caps(caps) => self.on_caps(caps, outcome),
             Purpose::Carbons => self.warn_refused("no carbons", outcome),
             Purpose::Discover => self.on_discovered(now, outcome),
+            Purpose::RoomForm { room, id, fields } => self.on_room_form(now, room, id, &fields, outcome),
+            Purpose::RoomInfo { room, epoch } => self.on_room_info(now, &room, epoch, outcome),
+            Purpose::RoomOrder { room, id, what } => self.on_room_order(room, id, what, outcome),
+            Purpose::RoomPing { room, epoch } => self.on_room_ping(now, &room, epoch, &outcome),
             Purpose::RosterChange => self.warn_refused("roster change refused", outcome),
             Purpose::RosterGet => self.on_roster(now, outcome),
         }

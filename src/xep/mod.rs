@@ -17,19 +17,24 @@ pub mod chat_states;
 pub mod correction;
 pub mod data_forms;
 pub mod delay;
+pub mod direct_invite;
 pub mod disco;
 pub mod displayed_markers;
 pub mod encryption;
 pub mod entity_time;
 pub mod hints;
 pub mod last_activity;
+pub mod moderation;
+pub mod muc;
 pub mod nickname;
+pub mod occupant_id;
 pub mod oob;
 pub mod ping;
 pub mod reactions;
 pub mod receipts;
 pub mod replies;
 pub mod retraction;
+pub mod self_ping;
 pub mod stanza_ids;
 pub mod version;
 
@@ -38,6 +43,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &data_forms::DataForms,
     &last_activity::LastActivity,
     &disco::Discovery,
+    &muc::Rooms,
     &oob::OutOfBand,
     &chat_states::ChatStates,
     &version::SoftwareVersion,
@@ -47,13 +53,17 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &ping::Ping,
     &entity_time::EntityTime,
     &delay::Delay,
+    &direct_invite::DirectInvites,
     &carbons::Carbons,
     &correction::Correction,
     &displayed_markers::DisplayedMarkers,
     &hints::Hints,
     &stanza_ids::StanzaIds,
     &encryption::Encryption,
+    &self_ping::SelfPing,
+    &occupant_id::OccupantIds,
     &retraction::Retraction,
+    &moderation::Moderation,
     &reactions::Reactions,
     &replies::Replies,
 ];

@@ -230,7 +230,7 @@ const ROWS: &[(&str, &[Proof])] = &[
         &[
             Test("src/session/tests/messages.rs", "p30_a_message_has_all_its_parts"),
             Test("src/stanza/message.rs", "p30_a_message_survives_being_written_and_read"),
-            Later("rooms: an answer in a room goes to the room"),
+            Test("src/session/tests/rooms/talk.rs", "the_speaker_is_who_the_room_says_in_presence"),
         ],
     ),
     (

@@ -22,7 +22,7 @@ const UNCOUNTED: u64 = u64::MAX;
 
 /// What an event comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// The account itself.
     Account,
     /// A stanza, with its number where the stream counts (XEP-0198).
@@ -134,6 +134,7 @@ impl Account {
                     self.queue_delivery(event, origin);
                     parts += 1;
                 }
+                SessionOutput::RoomsChanged => self.rooms_changed = true,
                 SessionOutput::SaveRoster(roster) => self.roster_to_save = Some(roster),
                 SessionOutput::Idle(due) => break due,
             }
@@ -146,7 +147,7 @@ impl Account {
     }
 
     /// Lines an event up for the bot.
-    fn queue_delivery(&mut self, event: Event, origin: Origin) {
+    pub(super) fn queue_delivery(&mut self, event: Event, origin: Origin) {
         if let Event::Message(_) = &event {
             Board::add(&self.board.received, 1);
         }
@@ -170,7 +171,8 @@ impl Account {
     fn stanza_key(&mut self, event: &Event, origin: Origin) -> String {
         if let Event::Message(message) = event {
             if let Some(id) = &message.stanza_id {
-                return format!("archive {id}");
+                let by = message.room.as_ref().unwrap_or(&self.spec.jid);
+                return format!("archive {by} {id}");
             }
             if let Some(id) = &message.id {
                 return format!("{} {id}", message.from);

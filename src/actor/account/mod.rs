@@ -7,6 +7,7 @@ mod connect;
 mod inbound;
 mod outbox;
 mod ping;
+mod rooms;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,8 @@ pub struct Account {
     /// The roster as it is to be saved at the end of this turn: one save for any number of pushes.
     roster_to_save: Option<CachedRoster>,
     used_plus: bool,
+    /// What scripts and `status` see of the rooms is out of date.
+    rooms_changed: bool,
 }
 
 /// What a new account is made of.
@@ -147,6 +150,7 @@ impl Account {
             awaits_link: false,
             roster_to_save: None,
             used_plus: false,
+            rooms_changed: true,
             deps,
             spec,
             board,
@@ -225,16 +229,18 @@ impl Account {
         }
     }
 
-    /// Gives the bot what this turn collected.
+    /// Gives the bot what this turn collected. It sees the rooms as they are before it hears what happened there.
     fn hand_over(&mut self, now: Moment) {
         self.offer_at = None;
-        if self.outgoing.is_empty() {
+        let rooms = self.take_rooms();
+        if self.outgoing.is_empty() && rooms.is_none() {
             return;
         }
-        let batch = Deliver(std::mem::take(&mut self.outgoing));
+        let batch = Deliver { rooms, events: std::mem::take(&mut self.outgoing) };
         // Full: the gate stays shut until the bot has caught up a little.
-        if let Err(SendError::Full(Deliver(batch))) = self.bot.try_send(batch) {
-            self.outgoing = batch;
+        if let Err(SendError::Full(Deliver { rooms, events })) = self.bot.try_send(batch) {
+            self.outgoing = events;
+            self.rooms_changed = rooms.is_some();
             self.offer_at = Some(now.at + OFFER_AGAIN);
         }
     }
@@ -358,7 +364,7 @@ impl Handler<Configure> for Account {
         let paused = self.spec.paused != message.0.paused;
         self.spec = message.0;
         self.throttle = throttle(&self.spec);
-        self.session.configure(self.deps.session_config(&self.spec));
+        self.session.configure(self.deps.now(), self.deps.session_config(&self.spec));
         if paused {
             // It begins anew, and beginning looks whether it may.
             self.reconnect_now(ctx);

@@ -7,11 +7,14 @@ use tokio::sync::oneshot;
 
 use crate::action::{Action, OutgoingMessage};
 use crate::actor::account::Account;
+use crate::actor::account::rooms::{Parked, room_of};
 use crate::actor::message::{SendFailed, SendNow};
 use crate::actor::status::Board;
+use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::net::link::HIGH_MARK;
 use crate::session;
+use crate::session::rooms::Standing;
 use crate::stanza::MessageKind;
 use crate::store::Batch;
 use crate::stream::{NotReady, Ticket};
@@ -48,6 +51,8 @@ pub struct Outbox {
     seen: i64,
     /// Rows beyond those in memory wait in the store.
     more: bool,
+    /// Rows that wait until the account is in a room.
+    pub(super) parked: Parked,
     /// Online, and whether the server acknowledges (XEP-0198).
     online: Option<bool>,
     /// Stanzas besides messages that found the window full.
@@ -89,13 +94,18 @@ impl Outbox {
             self.old = old;
             return;
         }
-        self.again.extend(old.iter().map(|sent| sent.row).filter(|row| *row > 0));
+        self.read_again(old.iter().map(|sent| sent.row).filter(|row| *row > 0));
+        // Their askers' channels close: nobody can say whether these messages arrived.
+    }
+
+    /// These rows are to be read from the store once more.
+    pub(super) fn read_again(&mut self, rows: impl IntoIterator<Item = i64>) {
+        self.again.extend(rows);
         if let Some(first) = self.again.first() {
             self.seen = self.seen.max(self.highest);
             self.highest = first - 1;
             self.more = true;
         }
-        // Their askers' channels close: nobody can say whether these messages arrived.
     }
 
     /// Whether rows wait to be deleted from the store.
@@ -255,9 +265,15 @@ impl Account {
     pub(super) fn pump_outbox(&mut self, now: Moment) {
         self.outbox.due = None;
         self.settle_old();
+        if self.rooms_changed {
+            self.unpark();
+        }
         let Some(sm) = self.outbox.online else { return };
         self.send_held(now);
         while !self.outbox.waiting.is_empty() || self.refill() {
+            if self.park_next() {
+                continue;
+            }
             let slow = self.link.as_ref().is_none_or(|link| link.queued() > HIGH_MARK);
             if slow || self.outbox.in_flight.len() >= IN_FLIGHT {
                 return;
@@ -297,12 +313,48 @@ impl Account {
         !self.outbox.waiting.is_empty()
     }
 
+    /// Lets the first waiting message wait for its room, if the account is on its way there: others pass it.
+    fn park_next(&mut self) -> bool {
+        let Some(Waiting { row, element, .. }) = self.outbox.waiting.front() else { return false };
+        let room = room_of(element).filter(|room| self.session.standing_in(room) == Standing::Coming);
+        let (row, Some(room)) = (*row, room) else { return false };
+        if row <= 0 || !self.outbox.parked.insert(room.clone(), row) {
+            if let Some(waiting) = self.outbox.waiting.pop_front() {
+                self.give_back(room, waiting, true);
+            }
+            return true;
+        }
+        self.outbox.waiting.pop_front();
+        self.show_queue();
+        true
+    }
+
+    /// A message for a room comes back to the scripts.
+    fn give_back(&mut self, room: BareJid, waiting: Waiting, full: bool) {
+        let Waiting { row, element, answer } = waiting;
+        if row > 0 {
+            self.outbox.acknowledged.push(row);
+        }
+        if let Some(answer) = answer {
+            // The asker may have gone away.
+            drop(answer.send(Err(SendFailed::Refused { detail: "not in this room".to_owned() })));
+        }
+        self.return_to_script(room, &element, full);
+        self.show_queue();
+    }
+
     /// Writes the first waiting message; `false` when the stream takes no more.
     fn write_next(&mut self, now: Moment, sm: bool) -> bool {
         self.outbox.forget_abandoned();
         let (Some(stream), Some(waiting)) = (&mut self.stream, self.outbox.waiting.pop_front()) else {
             return false;
         };
+        if let Some(room) = room_of(&waiting.element)
+            && self.session.standing_in(&room) == Standing::Out
+        {
+            self.give_back(room, waiting, false);
+            return true;
+        }
         let Waiting { row, element, answer } = waiting;
         match stream.send(now.at, element.clone()) {
             Ok(ticket) => {
@@ -412,6 +464,7 @@ impl Account {
     }
 
     fn show_queue(&self) {
-        self.board.queued.store(self.outbox.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        let queued = self.outbox.len() + self.outbox.parked.len();
+        self.board.queued.store(queued as u64, std::sync::atomic::Ordering::Relaxed);
     }
 }

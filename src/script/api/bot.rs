@@ -108,7 +108,7 @@ on("answer:pong", |a| bot::send(a.data, "you are there"));"#,
 };
 
 /// How long an answer is waited for.
-const ANSWER: Duration = Duration::from_secs(30);
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// A contact as scripts hold it.
 #[derive(Clone)]
@@ -153,7 +153,7 @@ fn register(module: &mut Module) {
 }
 
 /// An address that a script wrote.
-fn address(text: &str) -> Result<Jid, Thrown> {
+pub(super) fn address(text: &str) -> Result<Jid, Thrown> {
     // It ends up in an action, which is freed by the account.
     memory::uncounted(|| Jid::parse(text))
         .map_err(|why| Thrown::new(Kind::Runtime, format!("`{text}` is no address: {why}")))

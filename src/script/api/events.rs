@@ -12,7 +12,7 @@ use crate::event::{
 use crate::jid::BareJid;
 use crate::script::api::message::send;
 use crate::script::api::xml::XmlObject;
-use crate::script::api::{Area, Function, getter, optional};
+use crate::script::api::{Area, Function, getter, optional, room_events};
 use crate::script::error::ScriptError;
 use crate::script::host::set;
 use crate::script::turn;
@@ -181,6 +181,11 @@ pub(super) const AREA: Area = Area {
             "Answers of `bot::iq`: the condition, `timeout` or `session-lost`; nothing where it went well.",
             ASK_ERROR,
         ),
+        function(
+            "a.items: array",
+            "Answers of `affiliations`: a map for each `item` in the payload, with its attributes and its `reason`.",
+            ASK_ITEMS,
+        ),
         function("a.xml: Xml", "Answers of `bot::iq`: the payload, or nothing.", ASK_XML),
         function(
             "e.message: string",
@@ -213,6 +218,9 @@ const ASK_OK: &str = r#"on("message", |m| {
 });"#;
 const ASK_ERROR: &str = r#"on("message", |m| {
     bot::iq("get", "example.org", "<ping xmlns='urn:xmpp:ping'/>", |a| log::info(`${a.error}`));
+});"#;
+const ASK_ITEMS: &str = r#"on("message", |m| {
+    room("den@rooms.example.org").affiliations("member", |a| for item in a.items { log::info(`${item.jid}`); });
 });"#;
 const ASK_XML: &str = r#"on("message", |m| {
     bot::iq("get", "example.org", "<query xmlns='jabber:iq:version'/>", |a| if a.ok { log::info(`${a.xml}`); });
@@ -271,6 +279,8 @@ pub(in crate::script) fn object(event: &Event) -> Dynamic {
         Event::Subscription { verb, from, text } => {
             Dynamic::from(SubscriptionObject(Arc::new((*verb, from.clone(), text.clone()))))
         }
+        Event::Invite(invite) => room_events::invitation(invite),
+        Event::Room(event) => room_events::object(event),
         Event::Answer(_) | Event::Load | Event::Message(_) | Event::Timer(_) => Dynamic::UNIT,
     }
 }
@@ -423,6 +433,10 @@ fn register_answer(module: &mut Module) {
         Err(RequestFailed::Error(error)) => error.condition.as_ref().into(),
         Err(RequestFailed::SessionLost) => "session-lost".into(),
         Err(RequestFailed::Timeout) => "timeout".into(),
+    });
+    getter(module, "items", |a: &mut AnswerObject| match &a.0.0.outcome {
+        Ok(Some(element)) => Dynamic::from_array(room_events::items(element)),
+        Ok(None) | Err(_) => Dynamic::from_array(Vec::new()),
     });
     getter(module, "xml", |a: &mut AnswerObject| match &a.0.0.outcome {
         Ok(Some(element)) => Dynamic::from(XmlObject(Arc::new(element.clone()))),

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use rhai::{Dynamic, EvalAltResult, Map, Module};
 
 use crate::action::{Action, OutgoingMessage};
+use crate::event::room::{Affiliation, Role};
 use crate::event::{ChatState, Class, Message};
 use crate::jid::Jid;
 use crate::script::api::time::Time;
-use crate::script::api::{Area, Function, check_characters, getter, optional, words};
+use crate::script::api::{Area, Function, check_characters, getter, optional, room, words};
 use crate::script::declare::{known_keys, text};
 use crate::script::dialog::Asked;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
 use crate::script::turn;
 use crate::stanza::MessageKind;
+use crate::xml::Element;
 
 pub(super) const AREA: Area = Area {
     title: "Messages",
@@ -56,6 +58,31 @@ pub(super) const AREA: Area = Area {
             "m.who: string",
             "The strongest identity known of the sender: the key for what belongs to a person.",
             r#"on("message", |m| { store::incr("count/" + m.who); });"#,
+        ),
+        property(
+            "m.identity: string",
+            "How far `who` can be relied on: `real` for an address, `occupant` for an id that the room gives, `nick` for what is anybody's.",
+            r#"on("room", |m| if m.identity != "nick" { store::incr("count/" + m.who); });"#,
+        ),
+        property(
+            "m.real_jid: string",
+            "In a room: the sender's own address, or nothing where the room hides it.",
+            r#"on("room", |m| log::debug(`${m.real_jid}`));"#,
+        ),
+        property(
+            "m.occupant_id: string",
+            "In a room: the id that the room gives the sender for good, or nothing.",
+            r#"on("room", |m| log::debug(`${m.occupant_id}`));"#,
+        ),
+        property(
+            "m.role: string",
+            "In a room: `moderator`, `participant`, `visitor` or `none`; nothing where it is not known.",
+            r#"on("room", |m| if m.role == "moderator" { m.reply("yes, sir"); });"#,
+        ),
+        property(
+            "m.affiliation: string",
+            "In a room: `owner`, `admin`, `member`, `none` or `outcast`; nothing where it is not known.",
+            r#"on("room", |m| if m.affiliation in ["owner", "admin"] { m.reply("yes, boss"); });"#,
         ),
         property(
             "m.text: string",
@@ -114,7 +141,7 @@ pub(super) const AREA: Area = Area {
         ),
         property(
             "m.stanza_id: string",
-            "The id that the server's archive gave it, or nothing.",
+            "The id that the server's archive gave it, or in a room the room; nothing where it gave none.",
             r#"on("message", |m| log::debug(`archived as ${m.stanza_id}`));"#,
         ),
         property(
@@ -177,6 +204,13 @@ fn register(module: &mut Module) {
     });
     getter(module, "nick", |m: &mut MessageObject| m.0.message.nick.clone());
     getter(module, "who", |m: &mut MessageObject| m.0.message.who.clone());
+    getter(module, "identity", |m: &mut MessageObject| m.0.message.identity.as_str());
+    getter(module, "real_jid", |m: &mut MessageObject| room::real_jid(m.0.message.real_jid.as_ref()));
+    getter(module, "occupant_id", |m: &mut MessageObject| optional(m.0.message.occupant_id.as_deref()));
+    getter(module, "role", |m: &mut MessageObject| optional(m.0.message.role.map(Role::as_str)));
+    getter(module, "affiliation", |m: &mut MessageObject| {
+        optional(m.0.message.affiliation.map(Affiliation::as_str))
+    });
     getter(module, "text", |m: &mut MessageObject| m.0.text().to_owned());
     getter(module, "raw_text", |m: &mut MessageObject| m.0.message.text.clone());
     getter(module, "subject", |m: &mut MessageObject| optional(m.0.message.subject.as_deref()));
@@ -213,7 +247,11 @@ pub(super) fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<St
         MessageKind::Normal => MessageKind::Normal,
         MessageKind::Chat | MessageKind::Headline => MessageKind::Chat,
     };
-    send(&message.place, kind, message.thread.as_deref(), text, opts)
+    let thread = message.thread.as_deref();
+    if message.room.is_some() && kind != MessageKind::Groupchat {
+        return send_with(&message.place, kind, thread, text, opts, || vec![room::marker()]);
+    }
+    send(&message.place, kind, thread, text, opts)
 }
 
 /// Answers a message in the runtime's own words.
@@ -228,6 +266,18 @@ pub(in crate::script) fn send(
     thread: Option<&str>,
     said: &Dynamic,
     opts: &Map,
+) -> Checked<String> {
+    send_with(to, kind, thread, said, opts, Vec::new)
+}
+
+/// The same with further child elements.
+pub(super) fn send_with(
+    to: &Jid,
+    kind: MessageKind,
+    thread: Option<&str>,
+    said: &Dynamic,
+    opts: &Map,
+    payloads: impl FnOnce() -> Vec<Element>,
 ) -> Checked<String> {
     turn::act(|turn| {
         known_keys("reply", opts, &["kind", "lang", "subject", "thread_id"])?;
@@ -252,7 +302,7 @@ pub(in crate::script) fn send(
                 subject: subject.clone(),
                 lang: lang.clone(),
                 thread: thread.clone(),
-                payloads: Vec::new(),
+                payloads: payloads(),
             })
         })?;
         Ok(id)

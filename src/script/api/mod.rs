@@ -13,6 +13,8 @@ pub mod message;
 pub mod peer;
 pub mod rand;
 pub mod respond;
+pub mod room;
+pub mod room_events;
 pub mod secret;
 pub mod shared;
 pub mod store;
@@ -65,6 +67,8 @@ pub const AREAS: &[Area] = &[
     ask::AREA,
     events::AREA,
     bot::AREA,
+    room::AREA,
+    room_events::AREA,
     store::AREA,
     shared::AREA,
     peer::AREA,

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Rig, jid, message, plain, script};
+use crate::event::room::{
+    Affiliation, Departure, Invite, Lost, Occupant, Role, RoomChange, RoomEvent, RoomView, RoomsView,
+};
 use crate::event::{
     Bounce, ChatState, Class, Event, FileLink, Presence, RosterChange, SubscriptionVerb, Timer,
 };
@@ -31,7 +35,8 @@ fn every_example_runs_and_uses_what_it_shows() {
             // The examples of `peer::` talk to it.
             let helper = rig.bot("");
             let mut bot = rig.add(&name, vec![uses]);
-            for event in events() {
+            bot.handle.show_rooms(den());
+            for event in events().into_iter().chain(room_events()) {
                 let turned = bot.try_event(event);
                 assert!(turned.failures.is_empty(), "{signature}: {}", turned.failures[0]);
             }
@@ -168,5 +173,85 @@ fn events() -> Vec<Event> {
             description: None,
         }),
         Event::Timer(timer),
+    ]
+}
+
+const DEN: &str = "den@rooms.example.org";
+
+fn ann() -> Occupant {
+    let (who, identity) =
+        crate::event::room::identify(&jid(DEN).to_bare(), "ann", Some(&jid("ann@example.org")), None);
+    Occupant {
+        nick: "ann".to_owned(),
+        role: Role::Moderator,
+        affiliation: Affiliation::Owner,
+        real_jid: Some(jid("ann@example.org")),
+        occupant_id: None,
+        who,
+        identity,
+        own: false,
+    }
+}
+
+/// A room with `ann`, whom it shows.
+fn den() -> Arc<RoomsView> {
+    let view = RoomView {
+        nick: "helper".to_owned(),
+        joined: true,
+        standing: "in".to_owned(),
+        subject: None,
+        occupants: Arc::new([("ann".to_owned(), Arc::new(ann()))].into()),
+    };
+    Arc::new([(jid(DEN).to_bare(), Arc::new(view))].into())
+}
+
+fn room_events() -> Vec<Event> {
+    let room = jid(DEN).to_bare();
+    let said = |text: &str| {
+        Event::Message(Box::new(crate::event::Message {
+            room: Some(room.clone()),
+            place: room.clone().into(),
+            kind: MessageKind::Groupchat,
+            own_nick: Some("helper".to_owned()),
+            role: Some(Role::Moderator),
+            affiliation: Some(Affiliation::Owner),
+            real_jid: Some(jid("ann@example.org")),
+            nick: "ann".to_owned(),
+            stanza_id: Some("s1".to_owned()),
+            ..plain("den@rooms.example.org/ann", text)
+        }))
+    };
+    let change = |change| Event::Room(Box::new(RoomEvent { room: room.clone(), change }));
+    let occupant = ann();
+    let lost = Lost { reason: "kicked".to_owned(), code: 307, retry_s: Some(5), venue: None };
+    let left = RoomChange::Left { occupant: ann(), departure: Departure::Kicked, by: None, text: None };
+    let role = RoomChange::Role {
+        occupant: ann(),
+        role: Role::Visitor,
+        affiliation: Affiliation::None,
+        by: Some("bob".to_owned()),
+        text: None,
+    };
+    vec![
+        said("helper: hello"),
+        said("spam"),
+        said("casino"),
+        said("noise"),
+        said("!quiet"),
+        change(RoomChange::Entered { nick: "helper".to_owned(), created: true }),
+        change(RoomChange::Joined(occupant)),
+        change(left),
+        change(RoomChange::Renamed { occupant: ann(), old: "anna".to_owned() }),
+        change(role),
+        change(RoomChange::Subject { text: "tea".to_owned(), nick: None }),
+        change(RoomChange::Lost(lost)),
+        Event::Invite(Box::new(Invite {
+            room: room.clone(),
+            from: Some(jid("boss@example.org/x")),
+            direct: true,
+            reason: None,
+            password: None,
+            accepted: false,
+        })),
     ]
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Player, Rig, jid, message, now, patient, plain, script};
+use crate::event::room::Identity;
 use crate::event::{Event, Message};
 use crate::script::data::Memory;
 use crate::script::error::Kind;
@@ -27,6 +28,7 @@ fn in_room(nick: &str, who: &str, text: &str) -> Event {
         room: Some(room.clone()),
         place: room.into(),
         who: who.to_owned(),
+        identity: if who == from.as_str() { Identity::Nick } else { Identity::Occupant },
         nick: nick.to_owned(),
         ..plain(from.as_str(), text)
     }))

@@ -167,10 +167,10 @@ fn a_new_configuration_takes_effect_without_a_login() {
     let mut account = Account::online("", |_| {});
     let mut config = SessionConfig::new(bare(BARE));
     config.software = super::super::Software { name: "Echo".to_owned(), version: "1.0".to_owned() };
-    account.session.configure(config.clone());
+    account.session.configure(account.now, config.clone());
     assert_eq!(account.drain(), []);
     config.presence.show = Some(Show::Away);
-    account.session.configure(config);
+    account.session.configure(account.now, config);
     assert!(sent(&account.drain())[0].starts_with("<presence><show>away</show><c "));
 }
 

@@ -175,40 +175,6 @@ fn the_class_says_which_way_a_message_came() {
     // Only the account's own server is believed about lateness.
     assert_eq!(class(ANN, "chat", &delay("ann@example.net", old)), (Class::Live, false));
     assert_eq!(class(FULL, "chat", ""), (Class::Reflection, false));
-    let room = "room@rooms.example.org";
-    let occupant = "room@rooms.example.org/ann";
-    assert_eq!(class(occupant, "groupchat", &delay(room, old)), (Class::History, true));
-    assert_eq!(class(occupant, "groupchat", &delay(room, "2026-01-01T00:00:01Z")), (Class::Live, true));
-    assert_eq!(class(occupant, "groupchat", &delay(occupant, old)), (Class::Live, false));
-}
-
-#[test]
-fn m16_an_own_room_message_comes_back_as_a_reflection() {
-    let mut account = Account::online("", |_| {});
-    let room = "room@rooms.example.org";
-    let message = OutgoingMessage { kind: MessageKind::Groupchat, ..outgoing(room, "m1", "hello") };
-    account.perform(Action::Message(message)).expect("online");
-    let mut class = |from: &str, id: &str| {
-        let stanza =
-            format!("<message from='{from}' id='{id}' type='groupchat'><body>hello</body></message>");
-        one(&account.feed(&stanza)).class
-    };
-    assert_eq!(class("room@rooms.example.org/bot", "m1"), Class::Reflection);
-    // An occupant saw the id and copies it.
-    assert_eq!(class("room@rooms.example.org/eve", "m1"), Class::Live);
-    assert_eq!(class("room@rooms.example.org/bot", "m2"), Class::Live);
-    assert_eq!(class("other@rooms.example.org/bot", "m1"), Class::Live);
-}
-
-#[test]
-fn m16_a_message_that_the_owner_wrote_is_known_when_it_comes_back() {
-    let mut account = Account::online("", |_| {});
-    let room = "room@rooms.example.org";
-    let message = OutgoingMessage { kind: MessageKind::Groupchat, ..outgoing(room, "m1", "hello") };
-    let element = super::super::encode(&Action::Message(message)).expect("a message");
-    account.session.on_sent(account.now, &element);
-    let stanza = format!("<message from='{room}/bot' id='m1' type='groupchat'><body>hello</body></message>");
-    assert_eq!(one(&account.feed(&stanza)).class, Class::Reflection);
 }
 
 #[test]
@@ -226,22 +192,6 @@ fn p26_presence_is_sent_to_all_to_one_and_taken_back() {
     assert_eq!(sent(&got), [gone]);
     account.session.on_closing();
     assert_eq!(sent(&account.drain()), ["<presence type='unavailable'/>"]);
-}
-
-#[test]
-fn in_a_room_and_in_its_private_messages_the_occupant_is_who_speaks() {
-    let mut account = Account::online("", |_| {});
-    let occupant = "room@rooms.example.org/Ann B";
-    let talk =
-        one(&account.feed(&format!("<message from='{occupant}' type='groupchat'><body>x</body></message>")));
-    assert_eq!((talk.place.as_str(), talk.nick.as_str()), ("room@rooms.example.org", "Ann B"));
-    assert_eq!((talk.who.as_str(), talk.room.is_some()), (occupant, true));
-    let user = "<x xmlns='http://jabber.org/protocol/muc#user'/>";
-    let private =
-        one(&account.feed(&format!("<message from='{occupant}' type='chat'><body>x</body>{user}</message>")));
-    assert_eq!((private.place.as_str(), private.who.as_str()), (occupant, occupant));
-    let subject = format!("<message from='{occupant}' type='groupchat'><subject>new</subject></message>");
-    assert_eq!(account.feed(&subject), []);
 }
 
 #[test]

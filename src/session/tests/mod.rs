@@ -3,6 +3,7 @@
 mod login;
 mod messages;
 mod requests;
+mod rooms;
 mod roster;
 mod security;
 mod subscriptions;
@@ -37,6 +38,8 @@ struct Wire {
 struct Account {
     session: Session,
     now: Moment,
+    /// Recipient, text and id of everything that was sent.
+    sent: Vec<(String, String, String)>,
 }
 
 const BARE: &str = "bot@example.org";
@@ -51,7 +54,11 @@ impl Account {
         config.software = super::Software { name: "Echo".to_owned(), version: "1.0".to_owned() };
         change(&mut config);
         let wall = jiff::Timestamp::from_second(START).expect("a time");
-        Self { session: Session::new(config, Seed([1; 32])), now: Moment { at: Instant::now(), wall } }
+        Self {
+            session: Session::new(config, Seed([1; 32])),
+            now: Moment { at: Instant::now(), wall },
+            sent: Vec::new(),
+        }
     }
 
     /// After a login with these roster items, on a server that announces stanza ids and carbons.
@@ -108,10 +115,16 @@ impl Account {
         let mut all = Vec::new();
         loop {
             all.push(match self.session.poll_output() {
+                SessionOutput::RoomsChanged => continue,
                 SessionOutput::Event(event) => Got::Event(event),
                 SessionOutput::Idle(_) => return all,
                 SessionOutput::SaveRoster(roster) => Got::Saved(roster),
-                SessionOutput::Send(element) => Got::Sent(wire(element)),
+                SessionOutput::Send(element) => {
+                    let to = element.attr("to").unwrap_or_default().to_owned();
+                    let wire = wire(element);
+                    self.sent.push((to, wire.text.clone(), wire.id.clone()));
+                    Got::Sent(wire)
+                }
             });
         }
     }
