@@ -36,7 +36,7 @@ impl Session {
             let room = from.to_bare();
             // Only the room itself passes them on; beside it stands the direct form for old clients.
             let genuine = from.is_bare() && room.local().is_some();
-            return genuine.then(|| Invite {
+            return genuine.then_some(Invite {
                 room,
                 from: mediated.from,
                 direct: false,
