@@ -563,7 +563,7 @@ fn same(old: &ScriptUse, new: &ScriptUse) -> bool {
         && old.timezone == new.timezone
 }
 
-fn simple_name(event: &Event) -> &'static str {
+pub(super) fn simple_name(event: &Event) -> &'static str {
     match event {
         Event::Answer(_) => "answer",
         Event::Bounce(_) => "bounce",

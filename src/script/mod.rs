@@ -40,6 +40,7 @@ mod tells;
 #[cfg(test)]
 mod tests;
 mod ticker;
+pub mod trace;
 mod turn;
 mod turnstile;
 mod values;

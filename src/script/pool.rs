@@ -16,7 +16,7 @@ use crate::ids::Seed;
 use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::script::batch;
-use crate::script::bot::{Bot, Item, Progress, Wake};
+use crate::script::bot::{Bot, Item, Progress, Wake, simple_name};
 use crate::script::data::{Data, Read};
 use crate::script::hook::{Hook, Hooks};
 use crate::script::host::Host;
@@ -27,6 +27,7 @@ use crate::script::roles::People;
 use crate::script::rooms::{Rooms, Seats};
 use crate::script::stack;
 use crate::script::ticker::Ticker;
+use crate::script::trace::{self, Trace, Traces};
 use crate::script::turn::{self, Identity};
 use crate::script::turnstile::Turnstile;
 use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink, Turned};
@@ -109,6 +110,7 @@ pub(super) struct Cell {
     bot: Mutex<Option<Bot>>,
     scripts: Mutex<Vec<ScriptState>>,
     hooks: Mutex<Vec<Hook>>,
+    traces: Mutex<Traces>,
 }
 
 #[derive(Default)]
@@ -213,6 +215,7 @@ impl Pool {
             bot: Mutex::new(Some(Bot::new(identity.clone()))),
             scripts: Mutex::default(),
             hooks: Mutex::default(),
+            traces: Mutex::default(),
             identity,
         });
         locked(&self.shared.bots).insert(cell.identity.name.clone(), Arc::downgrade(&cell));
@@ -299,6 +302,11 @@ impl BotHandle {
     /// The bot's scripts, as they were after the last replacement or failure.
     pub fn scripts(&self) -> Vec<ScriptState> {
         locked(&self.cell.scripts).clone()
+    }
+
+    /// What the bot made of its last events, the oldest first.
+    pub fn traces(&self) -> Vec<Trace> {
+        locked(&self.cell.traces).all()
     }
 
     /// Whether the bot runs on the slow lane, because a turn took long.
@@ -548,7 +556,20 @@ fn run_row(
         bot.plan(schedules, &mut around, &mut progress);
     }
     for item in &work.items {
+        let (turns, actions, failures) = (progress.turns, progress.actions.len(), progress.failures.len());
         bot.handle(item, host, &mut around, &mut progress);
+        if let Item::Event(Delivery { event, key, .. }) = item {
+            let trace = trace::make(|| Trace {
+                id: trace::id(key),
+                at: moment.wall,
+                kind: simple_name(event),
+                from: trace::from(event),
+                turns: progress.turns - turns,
+                actions: progress.actions.len().saturating_sub(actions),
+                failures: progress.failures.iter().skip(failures).map(|f| trace::cut(&f.message)).collect(),
+            });
+            locked(&cell.traces).record(event, trace);
+        }
     }
     // Only a replacement or a failure changes how the scripts stand.
     if swapped || !progress.failures.is_empty() {

@@ -11,6 +11,7 @@ mod load;
 mod respond;
 mod talk;
 mod time;
+mod traces;
 mod turns;
 mod web;
 
