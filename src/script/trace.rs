@@ -82,3 +82,30 @@ pub(super) fn cut(text: &str) -> String {
 pub(super) fn make(work: impl FnOnce() -> Trace) -> Trace {
     memory::uncounted(work)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Message;
+    use crate::jid::Jid;
+
+    #[test]
+    fn an_event_that_runs_again_is_remembered_once() {
+        let event =
+            Event::Message(Box::new(Message::chat(Jid::parse("ann@example.org/pc").expect("valid"), "hi")));
+        let trace = |key: &str, turns| Trace {
+            id: id(key),
+            at: Timestamp::UNIX_EPOCH,
+            kind: "message",
+            from: from(&event),
+            turns,
+            actions: 0,
+            failures: Vec::new(),
+        };
+        let mut traces = Traces::default();
+        traces.record(&event, trace("a", 1));
+        traces.record(&event, trace("b", 1));
+        traces.record(&event, trace("a", 2));
+        assert_eq!(traces.all().iter().map(|t| t.turns).collect::<Vec<_>>(), [1, 2]);
+    }
+}
