@@ -277,6 +277,9 @@ impl Bot {
                 self.chain(&["load"], Wants::default(), key, &Dynamic::UNIT, host, around, progress)
             }
             event => {
+                if let Event::Roster(change) = event {
+                    self.identity.note(change);
+                }
                 let name = simple_name(event);
                 self.identity.rooms.hear(Heard::in_event(event));
                 self.chain(&[name], Wants::default(), key, &events::object(event), host, around, progress);

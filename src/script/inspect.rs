@@ -99,6 +99,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             name: String::new(),
             // A literal that every reading of RFC 7622 accepts.
             jid: BareJid::parse("bot@localhost").expect("a valid address"),
+            contacts: RwLock::default(),
             people: RwLock::default(),
             bots: Arc::new(RwLock::default()),
             asking: Arc::default(),

@@ -201,6 +201,7 @@ impl Pool {
         let identity = Arc::new(Identity {
             name: spec.name,
             jid: spec.jid,
+            contacts: RwLock::default(),
             people: RwLock::new(People { admins: spec.admins, roles: spec.roles }),
             bots: self.shared.addresses.clone(),
             asking: Arc::default(),

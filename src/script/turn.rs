@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::action::Action;
+use crate::event::{Contact, RosterChange};
 use crate::ids::{IdSource, base32};
 use crate::jid::BareJid;
 use crate::moment::Moment;
@@ -39,6 +40,8 @@ pub(super) struct Identity {
     pub jid: BareJid,
     /// Who may use what is not for all; [`crate::script::pool::BotHandle::configure`] replaces it.
     pub people: RwLock<People>,
+    /// The contact list, as far as the server has told it since the last login.
+    pub contacts: RwLock<BTreeMap<BareJid, Contact>>,
     /// Addresses of all bots of this process, so that two do not talk to each other for ever.
     pub bots: Arc<RwLock<BTreeSet<BareJid>>>,
     /// Requests to the web that are under way.
@@ -47,6 +50,20 @@ pub(super) struct Identity {
     pub names: Arc<RwLock<BTreeSet<String>>>,
     /// Rooms, as the account last showed them.
     pub rooms: Rooms,
+}
+
+impl Identity {
+    /// Takes a change of the contact list, before scripts are told of it.
+    pub(super) fn note(&self, change: &RosterChange) {
+        let mut contacts = self.contacts.write().unwrap_or_else(PoisonError::into_inner);
+        match change {
+            RosterChange::Loaded { items } => {
+                *contacts = items.iter().map(|item| (item.jid.clone(), item.clone())).collect();
+            }
+            RosterChange::Removed(jid) => drop(contacts.remove(jid)),
+            RosterChange::Set(item) => drop(contacts.insert(item.jid.clone(), item.clone())),
+        }
+    }
 }
 
 /// Everything host functions may see and change.

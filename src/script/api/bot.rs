@@ -1,16 +1,17 @@
 //! `bot::`: who the bot is, sending, status, requests, contacts.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, Module};
 
 use crate::action::{Action, RequestKind};
-use crate::event::SubscriptionVerb;
+use crate::event::{Contact, SubscriptionVerb};
 use crate::jid::{BareJid, Jid};
-use crate::script::api::events::subscription;
+use crate::script::api::events::{state, subscription};
 use crate::script::api::message::send;
 use crate::script::api::xml::{self, XmlObject};
-use crate::script::api::{Area, Function, check_characters, getter, put};
+use crate::script::api::{Area, Function, check_characters, getter, optional, put};
 use crate::script::declare;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
@@ -74,6 +75,21 @@ on("answer:pong", |a| bot::send(a.data, "you are there"));"#,
             example: r#"on("message", |m| log::info(bot::contact(m.who).jid));"#,
         },
         Function {
+            signature: "contact.name: string",
+            about: "The name it has in the contact list, or nothing.",
+            example: r#"on("message", |m| m.reply(`hello ${bot::contact(m.who).name ?? m.nick}`));"#,
+        },
+        Function {
+            signature: "contact.groups: array",
+            about: "The groups it is in; empty where it is not in the contact list.",
+            example: r#"on("message", |m| if "friends" in bot::contact(m.who).groups { m.reply("friend!"); });"#,
+        },
+        Function {
+            signature: "contact.state: string",
+            about: "Who sees whose presence: `both`, `from` (they see the bot's), `to` (the bot sees theirs) or `none`; nothing where it is not in the contact list, or the list has not come yet.",
+            example: r#"on("message", |m| if bot::contact(m.who).state == () { bot::contact(m.who).subscribe(); });"#,
+        },
+        Function {
             signature: "contact.approve()",
             about: "Lets them see the bot's presence, now or when they ask.",
             example: r#"on("message", |m| bot::contact(m.who).approve());"#,
@@ -135,6 +151,17 @@ fn register(module: &mut Module) {
     });
     module.set_custom_type::<ContactObject>("Contact");
     getter(module, "jid", |contact: &mut ContactObject| contact.0.as_str().to_owned());
+    getter(module, "name", |contact: &mut ContactObject| {
+        entry(contact, Dynamic::UNIT, |entry| optional(entry.name.as_deref()))
+    });
+    getter(module, "groups", |contact: &mut ContactObject| {
+        entry(contact, Dynamic::from_array(Array::new()), |entry| {
+            Dynamic::from_array(entry.groups.iter().map(|group| group.as_str().into()).collect())
+        })
+    });
+    getter(module, "state", |contact: &mut ContactObject| {
+        entry(contact, Dynamic::UNIT, |entry| state(entry).into())
+    });
     let verbs = [
         ("approve", SubscriptionVerb::Subscribed),
         ("deny", SubscriptionVerb::Unsubscribed),
@@ -150,6 +177,18 @@ fn register(module: &mut Module) {
     set(module, "remove", |contact: &mut ContactObject| -> Checked<()> {
         turn::act(|turn| turn.push(128, || Action::RosterRemove { jid: contact.0.clone() }))
     });
+}
+
+/// What the contact list says of somebody; `otherwise` where it says nothing.
+fn entry(
+    contact: &ContactObject,
+    otherwise: Dynamic,
+    read: impl FnOnce(&Contact) -> Dynamic,
+) -> Checked<Dynamic> {
+    turn::with(|turn| {
+        let contacts = turn.bot.contacts.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(contacts.get(&contact.0).map_or(otherwise, read))
+    })
 }
 
 /// An address that a script wrote.

@@ -347,17 +347,21 @@ fn register_roster(module: &mut Module) {
     });
 }
 
-fn contact(contact: &Contact) -> Dynamic {
-    let subscription = match contact.subscription {
+/// Who sees whose presence.
+pub(super) fn state(contact: &Contact) -> &'static str {
+    match contact.subscription {
         SubscriptionState::Both => "both",
         SubscriptionState::From => "from",
         SubscriptionState::None => "none",
         SubscriptionState::To => "to",
-    };
+    }
+}
+
+fn contact(contact: &Contact) -> Dynamic {
     Dynamic::from_map(Map::from([
         ("jid".into(), contact.jid.as_str().into()),
         ("name".into(), optional(contact.name.as_deref())),
-        ("subscription".into(), subscription.into()),
+        ("subscription".into(), state(contact).into()),
         ("ask".into(), contact.ask.into()),
         (
             "groups".into(),

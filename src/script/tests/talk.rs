@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Player, Rig, jid, message, now, patient, plain, script};
 use crate::event::room::Identity;
-use crate::event::{Event, Message};
+use crate::event::{Contact, Event, Message, RosterChange, SubscriptionState};
 use crate::script::data::Memory;
 use crate::script::error::Kind;
 use crate::script::inspect::inspect;
@@ -430,4 +430,86 @@ fn a_script_is_told_of_its_own_failures_once() {
     let turned = bot.try_event(message(ANN, "hi"));
     let said: Vec<&str> = turned.failures.iter().map(|failure| failure.message.as_str()).collect();
     assert_eq!(said, ["one", "two"]);
+}
+
+#[test]
+fn the_contact_list_can_be_read() {
+    let rig = Rig::new();
+    let mut bot = rig.bot(
+        r#"on("message", |m| { let c = bot::contact(m.who); m.reply(`${c.name} ${c.groups} ${c.state}`); });"#,
+    );
+    let ann = Contact {
+        jid: jid("ann@example.org").to_bare(),
+        name: Some("Ann".to_owned()),
+        subscription: SubscriptionState::Both,
+        ask: false,
+        approved: false,
+        groups: vec!["friends".to_owned()],
+    };
+    assert_eq!(says(&mut bot, ANN, "x"), [" [] "]);
+    bot.give(Event::Roster(RosterChange::Loaded { items: vec![ann.clone()] }));
+    assert_eq!(says(&mut bot, ANN, "x"), ["Ann [\"friends\"] both"]);
+    let renamed = Contact { name: None, subscription: SubscriptionState::To, ..ann };
+    bot.give(Event::Roster(RosterChange::Set(renamed)));
+    assert_eq!(says(&mut bot, ANN, "x"), [" [\"friends\"] to"]);
+    bot.give(Event::Roster(RosterChange::Removed(jid("ann@example.org").to_bare())));
+    assert_eq!(says(&mut bot, ANN, "x"), [" [] "]);
+}
+
+/// The sample of the guide, as it is written there.
+const HELPDESK: &str = r##"
+const TEAM = option("team_room", "team@rooms.example", "where questions for people go");
+
+command("faq [topic:rest]", "Look up an answer", |m, a| {
+    if a.topic == () {
+        let topics = store::keys("faq/").map(|k| k.sub_string(4));
+        return m.reply("Topics: " + topics.join(", "));
+    }
+    let answer = store::get("faq/" + a.topic.to_lower());
+    m.reply(answer ?? `Nothing on "${a.topic}". Try !human`);
+});
+
+command("learn <topic:word> <answer:rest>", #{ help: "Teach an answer", allow: ["staff"] }, |m, a| {
+    store::set("faq/" + a.topic.to_lower(), a.answer);
+    m.reply(`Learned "${a.topic}".`);
+});
+
+command("human", #{ help: "Ask a person", cooldown: "1m" }, |m, a| {
+    m.ask("order_no", "What is your order number?", #{ timeout: "10m" });
+});
+
+on("answer:order_no", |m| {              // durable: found by name after a reload or restart
+    let n = m.text;
+    n.trim();
+    if !n.matches(#"^\d+$"#) { return m.ask("order_no", "Digits only, please.", #{ timeout: "10m" }); }
+    room(TEAM).say(`${m.from} asks about order ${n}`);
+    m.reply("A person will write to you here.");
+});
+
+hear(#"(?i)\b(refund|money back)\b"#, |m, caps| {
+    m.reply("About refunds: " + (store::get("faq/refund") ?? "ask !human"));
+});
+"##;
+
+#[test]
+fn the_helpdesk_of_the_guide_works() {
+    let rig = Rig::new();
+    let mut bot = rig.bot(HELPDESK);
+    assert_eq!(says(&mut bot, BOB, "!learn refund Thirty days."), ["You may not use !learn."]);
+    assert_eq!(says(&mut bot, BOB, "I want my money back"), ["About refunds: ask !human"]);
+    assert_eq!(says(&mut bot, ANN, "!learn Refund Thirty days."), ["Learned \"Refund\"."]);
+    assert_eq!(says(&mut bot, ANN, "!learn hours 9 to 17"), ["Learned \"hours\"."]);
+    assert_eq!(says(&mut bot, BOB, "!faq"), ["Topics: hours, refund"]);
+    assert_eq!(says(&mut bot, BOB, "!faq HOURS"), ["9 to 17"]);
+    assert_eq!(says(&mut bot, BOB, "!faq dogs"), ["Nothing on \"dogs\". Try !human"]);
+    assert_eq!(says(&mut bot, BOB, "a refund?"), ["About refunds: Thirty days."]);
+    assert_eq!(says(&mut bot, BOB, "!human"), ["What is your order number?"]);
+    assert_eq!(says(&mut bot, BOB, "!human"), ["Slow down: again in 1m."]);
+    assert_eq!(says(&mut bot, BOB, "no refund yet"), ["Digits only, please."]);
+    let handed_over = bot.handle_event(message(BOB, " 17 ")).actions;
+    let said = super::sent(&handed_over);
+    assert!(said.iter().any(|to| to.text == "A person will write to you here."), "{handed_over:?}");
+    let for_team = format!("{handed_over:?}");
+    assert!(for_team.contains("bob@example.org/pc asks about order 17"), "{for_team}");
+    assert!(for_team.contains("team@rooms.example"), "{for_team}");
 }
