@@ -128,32 +128,7 @@ impl Deps {
     /// What the session of an account is told.
     pub fn session_config(&self, spec: &BotSettings) -> SessionConfig {
         let own_bots = Arc::clone(&self.own_bots.lock().unwrap_or_else(PoisonError::into_inner));
-        SessionConfig {
-            accept: match &spec.accept {
-                Accept::None => session::Accept::None,
-                Accept::Domain => session::Accept::Domain,
-                Accept::Roster => session::Accept::Roster,
-                Accept::All => session::Accept::All,
-                Accept::List(list) => session::Accept::List(list.clone()),
-            },
-            presence: OwnPresence {
-                show: spec.presence.show.map(|show| match show {
-                    Show::Away => stanza::Show::Away,
-                    Show::Chat => stanza::Show::Chat,
-                    Show::Dnd => stanza::Show::Dnd,
-                    Show::Xa => stanza::Show::Xa,
-                }),
-                status: spec.presence.status.clone(),
-                priority: spec.presence.priority,
-            },
-            software: Software { name: "Rhapsode".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-            roster: self.cached_roster(&spec.name),
-            own_bots,
-            lang: spec.lang.clone(),
-            rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
-            invites: invites(spec),
-            ..SessionConfig::new(spec.jid.clone())
-        }
+        session_config(spec, self.cached_roster(&spec.name), own_bots)
     }
 
     fn cached_roster(&self, bot: &str) -> Option<CachedRoster> {
@@ -191,6 +166,40 @@ fn invites(spec: &BotSettings) -> Invites {
         domain: invites.domain,
         roster: invites.roster,
         from: invites.from.iter().chain(admins).cloned().collect(),
+    }
+}
+
+/// What the session of an account is told, with the roster that was stored and the accounts that are ours.
+pub fn session_config(
+    spec: &BotSettings,
+    roster: Option<CachedRoster>,
+    own_bots: Arc<BTreeSet<BareJid>>,
+) -> SessionConfig {
+    SessionConfig {
+        accept: match &spec.accept {
+            Accept::None => session::Accept::None,
+            Accept::Domain => session::Accept::Domain,
+            Accept::Roster => session::Accept::Roster,
+            Accept::All => session::Accept::All,
+            Accept::List(list) => session::Accept::List(list.clone()),
+        },
+        presence: OwnPresence {
+            show: spec.presence.show.map(|show| match show {
+                Show::Away => stanza::Show::Away,
+                Show::Chat => stanza::Show::Chat,
+                Show::Dnd => stanza::Show::Dnd,
+                Show::Xa => stanza::Show::Xa,
+            }),
+            status: spec.presence.status.clone(),
+            priority: spec.presence.priority,
+        },
+        software: Software { name: "Rhapsode".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        roster,
+        own_bots,
+        lang: spec.lang.clone(),
+        rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
+        invites: invites(spec),
+        ..SessionConfig::new(spec.jid.clone())
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cron::Schedule;
 use crate::event::room::RoomsView;
@@ -75,6 +75,8 @@ pub(super) struct Shared {
     fast: Lane,
     slow: Lane,
     stopping: AtomicBool,
+    /// Told when a bot has nothing to do, where somebody waits for that: a pool whose clock stands still.
+    rested: Option<(Mutex<()>, Condvar)>,
     bots: Mutex<BTreeMap<String, Weak<Cell>>>,
     addresses: Arc<RwLock<BTreeSet<BareJid>>>,
     names: Arc<RwLock<BTreeSet<String>>>,
@@ -157,6 +159,19 @@ impl Pool {
     /// # Errors
     /// What the store says, if it cannot be read.
     pub fn start(options: PoolOptions) -> Result<Pool, StoreError> {
+        Self::begin(options, true)
+    }
+
+    /// Starts all threads but that of the timers: nothing happens by itself. Its owner moves the clock, calls
+    /// [`Pool::wake`] and waits with [`Pool::settle`].
+    ///
+    /// # Errors
+    /// What the store says, if it cannot be read.
+    pub fn start_still(options: PoolOptions) -> Result<Pool, StoreError> {
+        Self::begin(options, false)
+    }
+
+    fn begin(options: PoolOptions, ticking: bool) -> Result<Pool, StoreError> {
         let workers = options.workers.max(1);
         let mut readers = Vec::new();
         for _ in 0..=workers {
@@ -171,6 +186,7 @@ impl Pool {
             fast: Lane::default(),
             slow: Lane::default(),
             stopping: AtomicBool::new(false),
+            rested: (!ticking).then(Default::default),
             bots: Mutex::default(),
             addresses: Arc::default(),
             names: Arc::default(),
@@ -185,11 +201,13 @@ impl Pool {
             // A program without threads runs no bot: there is nothing to fall back to.
             threads.push(thread.expect("the system gives no thread for scripts"));
         }
-        let ticking = shared.clone();
-        let ticker = std::thread::Builder::new().name("script-timers".to_owned());
-        threads.push(
-            ticker.spawn(move || Ticker::run(&ticking)).expect("the system gives no thread for timers"),
-        );
+        if ticking {
+            let shared = shared.clone();
+            let ticker = std::thread::Builder::new().name("script-timers".to_owned());
+            threads.push(
+                ticker.spawn(move || Ticker::run(&shared)).expect("the system gives no thread for timers"),
+            );
+        }
         Ok(Pool { shared, threads })
     }
 
@@ -238,6 +256,27 @@ impl Pool {
     /// Looks at the clock and delivers what is due. Only needed with a clock that tests move.
     pub fn wake(&self) {
         self.shared.ticker.fire(&self.shared);
+    }
+
+    /// How long nothing is due, by the pool's clock; `None` where nothing is ever due.
+    pub fn next_due(&self) -> Option<Duration> {
+        self.shared.ticker.next((self.shared.clock)())
+    }
+
+    /// Waits until every bot has done what it had to do, and its sink knows; `false` when that takes longer than
+    /// `patience`. Only for a pool that stands still.
+    pub fn settle(&self, patience: Duration) -> bool {
+        let Some((lock, rested)) = &self.shared.rested else { return false };
+        let until = Instant::now() + patience;
+        let mut guard = locked(lock);
+        while !self.shared.is_idle() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            guard = rested.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 }
 
@@ -410,6 +449,19 @@ impl Shared {
     pub(super) fn release(&self, cell: &Arc<Cell>) {
         locked(&cell.state).phase = Phase::Idle;
         self.schedule(cell);
+        if let Some((lock, rested)) = &self.rested {
+            // With the lock, so that nobody looks before and waits after.
+            drop(locked(lock));
+            rested.notify_all();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let cells: Vec<Arc<Cell>> = locked(&self.bots).values().filter_map(Weak::upgrade).collect();
+        cells.iter().all(|cell| {
+            let state = locked(&cell.state);
+            state.phase == Phase::Idle && !state.has_work()
+        })
     }
 
     /// Notes when `wakes` are to come.

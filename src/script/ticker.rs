@@ -108,6 +108,16 @@ impl Ticker {
         self.fire_stored(shared, now);
     }
 
+    /// How long nothing is due; `None` where nothing is ever due.
+    pub(super) fn next(&self, now: Moment) -> Option<Duration> {
+        let state = locked(&self.state);
+        let heap = state.heap.peek().map(|Reverse(entry)| entry.at.saturating_duration_since(now.at));
+        let until =
+            |due: Timestamp| Duration::try_from(due.duration_since(now.wall)).unwrap_or(Duration::ZERO);
+        let slot = state.slots.first_key_value().map(|((slot, _), _)| until(*slot));
+        [heap, slot, state.next_due.map(until)].into_iter().flatten().min()
+    }
+
     /// Wakes a bot `wake.span` after `from`, or when a slot has come.
     pub(super) fn set(&self, cell: &Arc<Cell>, from: Instant, wake: Wake) {
         if let WakeKind::Cron { slot, .. } = wake.kind {

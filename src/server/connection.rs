@@ -17,14 +17,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::debug;
 
-use crate::moment::Moment;
 use crate::stream::fault::{Condition, StreamError};
-use crate::stream::{Hangup, Output, StreamEvent};
-use crate::xml::Element;
+use crate::stream::{Hangup, Output};
 
 use super::hub::{Expiry, SharedHub, present};
-use super::link::{Link, Order};
+use super::link::Order;
 use super::listen::{Tls, Transport};
+use super::talk::Talk;
 
 /// Bytes that wait for the socket before reading pauses.
 const HIGH: usize = 64 << 10;
@@ -47,14 +46,11 @@ pub(super) async fn serve(tcp: TcpStream, tls: Rc<Tls>, hub: SharedHub, direct_t
     let stall = hub.borrow().stall();
     let mut connection = Connection {
         transport: Some(Transport::Plain(tcp)),
-        link: Rc::clone(&link),
-        hub: Rc::clone(&hub),
-        account: None,
+        talk: Talk::new(Rc::clone(&link), Rc::clone(&hub)),
         out: BytesMut::new(),
         flushing: false,
         blocked_since: None,
         stall,
-        crowd: None,
         alarm: Box::pin(sleep(Duration::ZERO)),
         alarm_at: None,
         broken: false,
@@ -89,18 +85,13 @@ async fn wait_for_resumption(hub: &SharedHub, expiry: Expiry) {
 struct Connection {
     /// `None` only while a handshake has it.
     transport: Option<Transport>,
-    link: Rc<Link>,
-    hub: SharedHub,
-    /// The localpart that has logged in.
-    account: Option<String>,
+    talk: Talk,
     out: BytesMut,
     /// Written bytes may still lie in the TLS session.
     flushing: bool,
     blocked_since: Option<Instant>,
     /// How long that may last.
     stall: Duration,
-    /// Somebody whom our client sends more than it reads.
-    crowd: Option<Rc<Link>>,
     alarm: Pin<Box<Sleep>>,
     alarm_at: Option<Instant>,
     /// The transport is gone: there is nobody to write to.
@@ -129,14 +120,15 @@ impl Connection {
     fn pump(&mut self) -> Step {
         let now = present();
         loop {
-            let output = self.link.stream.borrow_mut().poll_output();
+            let output = self.talk.link.stream.borrow_mut().poll_output();
             match output {
                 Output::Transmit(bytes) => self.out.extend_from_slice(&bytes),
                 Output::Secure => return Step::Secure,
-                Output::Event(event) => self.on_event(now, event),
+                Output::Event(event) => self.talk.on_event(now, event),
                 Output::Hangup => return Step::Hangup,
                 Output::Idle(due) => {
-                    if !self.forward(now) {
+                    // A few at a time: what they become on the wire is only known afterwards.
+                    if self.out.len() >= HIGH || !self.talk.forward(now) {
                         return Step::Wait(due);
                     }
                 }
@@ -144,78 +136,9 @@ impl Connection {
         }
     }
 
-    /// Moves waiting stanzas into the stream while there is room; `false` where none moved.
-    fn forward(&mut self, now: Moment) -> bool {
-        let mut moved = 0;
-        let mut stream = self.link.stream.borrow_mut();
-        // A few at a time: what they become on the wire is only known afterwards.
-        while moved < 16 && self.out.len() < HIGH && stream.is_online() && !stream.is_full() {
-            let Some(stanza) = self.link.take() else { break };
-            moved += 1;
-            match stream.send(now.at, stanza) {
-                Ok(_) => {}
-                // Only a stanza that the domain made up itself could be unwritable.
-                Err(refused) => debug!(?refused, "stanza not sent"),
-            }
-        }
-        drop(stream);
-        self.hub.borrow_mut().counts.sent += moved;
-        moved > 0
-    }
-
-    fn on_event(&mut self, now: Moment, event: StreamEvent) {
-        let link = Rc::clone(&self.link);
-        match event {
-            StreamEvent::Authenticate(request) => {
-                let keys = self.hub.borrow_mut().account_keys(&request);
-                link.stream.borrow_mut().on_account(now.at, keys);
-            }
-            StreamEvent::Authenticated { username, mechanism, .. } => {
-                debug!(%mechanism, "logged in");
-                self.account = username;
-            }
-            StreamEvent::BeforeLogin(iq) => {
-                let answer = self.hub.borrow_mut().domain.on_before_login(&iq);
-                if let Some(answer) = answer {
-                    link.stream.borrow_mut().reply_before_login(now.at, &answer);
-                }
-            }
-            StreamEvent::Bind { resource } => {
-                let local = self.account.as_deref().unwrap_or_default();
-                let bound = self.hub.borrow_mut().bind(now, local, resource.as_deref(), &link);
-                link.stream.borrow_mut().on_bound(now.at, bound);
-            }
-            StreamEvent::Enabled { id, .. } => {
-                if let Some(id) = id {
-                    self.hub.borrow_mut().enable(&link, id);
-                }
-            }
-            StreamEvent::Resume { id, .. } => {
-                let local = self.account.as_deref().unwrap_or_default();
-                let session = self.hub.borrow_mut().resume(now, local, &id, &link);
-                link.stream.borrow_mut().on_resume(now.at, session);
-            }
-            StreamEvent::Stanza { number, element } => self.on_stanza(now, number, element),
-            StreamEvent::Fault(fault) => debug!(?fault, "stream ended"),
-            StreamEvent::Acked { .. } | StreamEvent::Closed => {}
-            // The initiating role's own.
-            StreamEvent::DeriveKeys(_) | StreamEvent::Lost { .. } | StreamEvent::Online(_) => {}
-        }
-    }
-
-    fn on_stanza(&mut self, now: Moment, number: Option<u32>, element: Element) {
-        // Without a session it was ended while these bytes were on their way.
-        let Some(session) = self.link.session.get() else { return };
-        let crowd = self.hub.borrow_mut().on_stanza(now, session, element);
-        self.crowd = crowd.or(self.crowd.take());
-        if let Some(number) = number {
-            self.link.stream.borrow_mut().acknowledge(now.at, number);
-        }
-    }
-
     fn on_wake(&mut self, wake: Wake) {
         let now = Instant::now();
-        let mut stream = self.link.stream.borrow_mut();
+        let mut stream = self.talk.link.stream.borrow_mut();
         let lost = match wake {
             Wake::Fed | Wake::News(None | Some(Order::Leave)) => return,
             Wake::Timeout => return stream.on_timeout(now),
@@ -227,7 +150,7 @@ impl Connection {
             Wake::Broken(detail) => Hangup::Reset { detail },
             Wake::News(Some(Order::Cut)) => Hangup::Reset { detail: "cut".to_owned() },
             Wake::News(Some(Order::Overflow)) | Wake::Stalled => {
-                self.hub.borrow_mut().counts.overflows += 1;
+                self.talk.hub.borrow_mut().counts.overflows += 1;
                 Hangup::Reset { detail: "the client does not read".to_owned() }
             }
         };
@@ -247,18 +170,18 @@ impl Connection {
         }
         let room = self.out.len() < HIGH;
         let takes = {
-            let stream = self.link.stream.borrow();
+            let stream = self.talk.link.stream.borrow();
             room && stream.is_online() && !stream.is_full()
         };
-        if let Poll::Ready(news) = self.link.poll_news(cx, takes) {
+        if let Poll::Ready(news) = self.talk.link.poll_news(cx, takes) {
             return Poll::Ready(Wake::News(news));
         }
         if was_full && room {
             return Poll::Ready(Wake::Fed);
         }
-        let calm = self.crowd.as_ref().is_none_or(|crowd| crowd.poll_calm(cx).is_ready());
+        let calm = self.talk.crowd.as_ref().is_none_or(|crowd| crowd.poll_calm(cx).is_ready());
         if calm {
-            self.crowd = None;
+            self.talk.crowd = None;
         }
         match if room && calm { self.poll_read(cx) } else { Poll::Pending } {
             Poll::Pending => self.poll_alarm(cx, due),
@@ -310,7 +233,7 @@ impl Connection {
                 Poll::Ready(Err(error)) => Poll::Ready(Wake::Broken(error.to_string())),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(Wake::Closed),
                 Poll::Ready(Ok(())) => {
-                    self.link.stream.borrow_mut().on_bytes(Instant::now(), buffer.filled());
+                    self.talk.link.stream.borrow_mut().on_bytes(Instant::now(), buffer.filled());
                     Poll::Ready(Wake::Fed)
                 }
             }
@@ -353,7 +276,7 @@ impl Connection {
         let detail = match timeout(HANDSHAKE, handshake).await {
             Ok(Ok((transport, secured))) => {
                 self.transport = Some(transport);
-                return self.link.stream.borrow_mut().on_secured(Instant::now(), secured);
+                return self.talk.link.stream.borrow_mut().on_secured(Instant::now(), secured);
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the handshake took too long".to_owned(),
@@ -361,7 +284,7 @@ impl Connection {
         debug!(detail, "no TLS");
         self.broken = true;
         let lost = Hangup::TlsFailed { detail, certificate: false };
-        self.link.stream.borrow_mut().on_hangup(Instant::now(), lost);
+        self.talk.link.stream.borrow_mut().on_hangup(Instant::now(), lost);
     }
 
     /// Sends the last words and closes the transport in order, where there is one.

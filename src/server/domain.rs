@@ -41,6 +41,9 @@ pub struct Domain {
     pub(super) accounts: HashMap<String, Account>,
     pub(super) sessions: HashMap<SessionId, Session>,
     pub(super) rooms: Rooms,
+    /// Further domains that are served as if they were one's own, and further room services.
+    hosts: BTreeSet<String>,
+    other_rooms: BTreeMap<String, Rooms>,
     pub(super) ids: IdSource,
     pub(super) open_registration: bool,
     pub(super) stored: u64,
@@ -76,6 +79,8 @@ impl Domain {
             accounts: HashMap::new(),
             sessions: HashMap::new(),
             rooms,
+            hosts: BTreeSet::new(),
+            other_rooms: BTreeMap::new(),
             ids: IdSource::new(seed),
             open_registration,
             stored: 0,
@@ -91,8 +96,25 @@ impl Domain {
 
     /// Makes an account or gives it another password.
     pub fn set_password(&mut self, user: &str, password: Password) -> Result<(), JidError> {
-        let jid = Jid::from_parts(Some(user), self.name.as_str(), None)?.to_bare();
-        let local = jid.local().ok_or(JidError::Local)?.to_owned();
+        self.open_account(Jid::from_parts(Some(user), self.name.as_str(), None)?.to_bare(), password)
+    }
+
+    /// Serves a further domain beside its own, as a federation of one: people of other domains are at home here.
+    pub fn serve(&mut self, host: &str) {
+        self.hosts.insert(host.to_owned());
+    }
+
+    /// Serves a further host of rooms.
+    pub fn serve_rooms(&mut self, host: &str) {
+        if host != self.rooms.host() {
+            self.other_rooms.entry(host.to_owned()).or_insert_with(|| Rooms::new(host.to_owned()));
+        }
+    }
+
+    /// Makes an account on any domain that is served, or gives it another password.
+    pub fn open_account(&mut self, jid: BareJid, password: Password) -> Result<(), JidError> {
+        jid.local().ok_or(JidError::Local)?;
+        let local = self.key_of(&jid).ok_or(JidError::Domain)?.to_owned();
         match self.accounts.get_mut(&local) {
             Some(account) => account.password = password,
             None => {
@@ -195,13 +217,14 @@ impl Domain {
             Ok(to) => to,
             Err(_) => return self.refuse(now, &stanza, "jid-malformed"),
         };
-        let host = to.as_ref().map_or(self.name.as_str(), |to| to.domain());
-        if host != self.name.as_str() && host != self.rooms.host() {
-            return self.refuse(now, &stanza, "remote-server-not-found");
-        }
-        if let Some(to) = to.as_ref().filter(|to| to.domain() == self.rooms.host()) {
-            let mail = self.rooms.on_stanza(now.wall, &jid, to, &stanza);
+        if let Some(to) = &to
+            && let Some(rooms) = self.rooms_at(to.domain())
+        {
+            let mail = rooms.on_stanza(now.wall, &jid, to, &stanza);
             return self.post(now, mail);
+        }
+        if to.as_ref().is_some_and(|to| !self.serves(to.domain())) {
+            return self.refuse(now, &stanza, "remote-server-not-found");
         }
         match stanza.name() {
             "message" => {
@@ -268,11 +291,11 @@ impl Domain {
     /// Gives a stanza to the session or the occupant that its `to` names; nobody there, nothing happens.
     pub(super) fn send_back(&mut self, now: Moment, stanza: Element) {
         let Some(to) = stanza.attr("to").and_then(|to| Jid::from_wire(to).ok()) else { return };
-        if to.domain() == self.rooms.host() {
+        if let Some(rooms) = self.rooms_at(to.domain()) {
             // An answer for an occupant, from the session that the room had asked.
             let from = stanza.attr("from").and_then(|from| FullJid::parse(from).ok());
             if let Some(from) = from {
-                let mail = self.rooms.on_stanza(now.wall, &from, &to, &stanza);
+                let mail = rooms.on_stanza(now.wall, &from, &to, &stanza);
                 self.post(now, mail);
             }
         } else if let Some(id) = self.session_at(&to) {
@@ -281,11 +304,11 @@ impl Domain {
     }
 
     pub(super) fn account(&self, jid: &Jid) -> Option<&Account> {
-        self.accounts.get(self.local_of(jid)?)
+        self.accounts.get(self.key_of(jid)?)
     }
 
     pub(super) fn account_mut(&mut self, jid: &Jid) -> Option<&mut Account> {
-        let local = self.local_of(jid)?;
+        let local = self.key_of(jid)?;
         self.accounts.get_mut(local)
     }
 
@@ -294,7 +317,40 @@ impl Domain {
         self.account(jid)?.resources.get(jid.resource()?).copied()
     }
 
-    fn local_of<'a>(&self, jid: &'a Jid) -> Option<&'a str> {
-        jid.local().filter(|_| jid.domain() == self.name.as_str())
+    /// Under which name the account is kept and bound: its localpart, on other domains its whole address.
+    pub(super) fn key_of<'a>(&self, jid: &'a Jid) -> Option<&'a str> {
+        let local = jid.local()?;
+        if jid.domain() == self.name.as_str() {
+            return Some(local);
+        }
+        self.hosts.get(jid.domain()).and(jid.as_str().split('/').next())
+    }
+
+    pub(super) fn serves(&self, host: &str) -> bool {
+        host == self.name.as_str() || self.hosts.contains(host)
+    }
+
+    fn rooms_at(&mut self, host: &str) -> Option<&mut Rooms> {
+        if host == self.rooms.host() {
+            return Some(&mut self.rooms);
+        }
+        self.other_rooms.get_mut(host)
+    }
+
+    /// A session is gone from all rooms.
+    pub(super) fn leave_rooms(&mut self, now: Moment, real: &FullJid) {
+        let mut mail = self.rooms.on_gone(real);
+        mail.extend(self.other_rooms.values_mut().flat_map(|rooms| rooms.on_gone(real)));
+        self.post(now, mail);
+    }
+
+    /// Removes a session from a room, as its service does for the reason that `code` names, XEP-0045 §17.3.
+    /// `false` where it is not in there.
+    pub fn expel(&mut self, now: Moment, room: &BareJid, real: &FullJid, code: &'static str) -> bool {
+        let Some((rooms, name)) = self.rooms_at(room.domain()).zip(room.local()) else { return false };
+        let mail = rooms.expel(real, name, code);
+        let any = !mail.is_empty();
+        self.post(now, mail);
+        any
     }
 }

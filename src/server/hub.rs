@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::ids::IdSource;
-use crate::jid::{FullJid, Jid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::moment::Moment;
 use crate::ns;
 use crate::stanza::StanzaError;
@@ -265,6 +265,13 @@ impl Hub {
         }
         self.drain(now);
         sessions.len()
+    }
+
+    /// Removes a session from a room; `false` where it is not in there.
+    pub fn expel(&mut self, now: Moment, room: &BareJid, real: &FullJid, code: &'static str) -> bool {
+        let any = self.domain.expel(now, room, real, code);
+        self.drain(now);
+        any
     }
 
     /// Ends every stream; from now on nothing waits for a resumption.

@@ -27,6 +27,8 @@ mod rooms;
 mod roster;
 mod routing;
 pub mod running;
+pub mod simulated;
+mod talk;
 mod vocabulary;
 
 #[cfg(test)]

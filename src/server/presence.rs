@@ -78,8 +78,7 @@ impl Domain {
         for to in directed {
             self.hand_presence(&to, &goodbye);
         }
-        let mail = self.rooms.on_gone(&jid);
-        self.post(now, mail);
+        self.leave_rooms(now, &jid);
     }
 
     /// Presence to one address, §4.6.
@@ -99,7 +98,7 @@ impl Domain {
         let Some((jid, bare)) = self.sessions.get(&id).map(|s| (s.jid.clone(), s.bare.clone())) else {
             return;
         };
-        if contact.domain() != self.name.as_str() {
+        if !self.serves(contact.domain()) {
             return;
         }
         let shown = *contact == bare

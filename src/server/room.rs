@@ -51,6 +51,8 @@ pub enum Departure {
     Kicked,
     /// Left or lost the connection.
     Left,
+    /// Removed by the service, with this status code.
+    Removed { code: &'static str },
 }
 
 impl Room {
@@ -125,15 +127,16 @@ impl Room {
     /// A session leaves, is removed, or is gone.
     pub fn depart(&mut self, real: &FullJid, departure: Departure, status: Option<&Element>, out: &mut Mail) {
         let Some(nick) = self.nicks.remove(real) else { return };
-        let codes: &[&'static str] = match departure {
+        let codes: &[&'static str] = match &departure {
             Departure::Banned => &["301"],
             Departure::Kicked => &["307"],
             Departure::Destroyed | Departure::Left => &[],
+            Departure::Removed { code } => &[code],
         };
         let affiliation = if departure == Departure::Banned { "outcast" } else { self.affiliation(real) };
         let recipients: Vec<FullJid> = match departure {
             Departure::Destroyed => vec![real.clone()],
-            Departure::Banned | Departure::Kicked | Departure::Left => {
+            Departure::Banned | Departure::Kicked | Departure::Left | Departure::Removed { .. } => {
                 self.occupants.values().map(|occupant| occupant.real.clone()).collect()
             }
         };

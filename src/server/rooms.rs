@@ -62,6 +62,17 @@ impl Rooms {
         out
     }
 
+    /// Removes a session from a room for the reason that `code` names.
+    pub fn expel(&mut self, real: &FullJid, name: &str, code: &'static str) -> Mail {
+        let mut out = Mail::new();
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.depart(real, Departure::Removed { code }, None, &mut out);
+        }
+        self.note(real, name);
+        self.close_if_empty(name);
+        out
+    }
+
     fn on_presence(
         &mut self,
         now: Timestamp,
