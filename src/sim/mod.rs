@@ -1,0 +1,18 @@
+//! A simulated world: one bot, its server, people and rooms, on a clock that only moves when it is told to.
+//!
+//! It is made of the real parts: the initiating and the receiving stream with stream management between them, the
+//! session, the script pool, the SQLite store, the server's domain and rooms. Simulated are only the bytes' way,
+//! the clock, the chance, and the answers of other people's HTTP servers. What happens follows from the input and
+//! the seed.
+//!
+//! In reading order: `world`, `process` (what a program that runs the bot would be), `person`; then `transcript`
+//! (the format of `*.chat`), `play` (running one), and `scripted` (`*.test.rhai`).
+
+pub mod clock;
+mod person;
+pub mod play;
+mod process;
+pub mod report;
+pub mod scripted;
+pub mod transcript;
+pub mod world;
