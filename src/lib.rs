@@ -24,6 +24,8 @@ pub mod secret;
 #[cfg(feature = "demo")]
 pub mod server;
 pub mod session;
+#[cfg(feature = "demo")]
+pub mod sim;
 pub mod stanza;
 pub mod store;
 pub mod stream;

@@ -10,9 +10,7 @@
 
 pub mod clock;
 mod person;
-pub mod play;
+
 mod process;
-pub mod report;
-pub mod scripted;
-pub mod transcript;
+
 pub mod world;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::jid::{BareJid, FullJid};
+use crate::jid::BareJid;
 use crate::server::domain::SessionId;
 use crate::server::guest::Guest;
 use crate::xml::Element;
@@ -22,7 +22,6 @@ impl Ears {
 /// One person at the server.
 pub(super) struct Person {
     pub session: SessionId,
-    pub full: FullJid,
 }
 
 /// The person's place at the server.

@@ -172,7 +172,7 @@ impl Process {
 
     /// Other people may give orders.
     pub fn configure(&self, spec: &BotSpec) {
-        self.handle.configure(spec.admins.clone(), spec.queue, spec.schedules.clone());
+        self.handle.configure(spec.admins.clone(), spec.roles.clone(), spec.queue, spec.schedules.clone());
     }
 
     pub fn is_connected(&self) -> bool {
@@ -193,10 +193,7 @@ impl Process {
             keepalive: Keepalive { idle: Duration::from_secs(1 << 30), answer: Duration::from_secs(20) },
             // Asked at once: in a frozen second nothing else would come.
             window: Window { ask_every: 1, ..Window::default() },
-            ..Initiating::new(
-                self.jid.clone(),
-                Credentials::Password(Password::new(PASSWORD.to_owned())),
-            )
+            ..Initiating::new(self.jid.clone(), Credentials::Password(Password::new(PASSWORD.to_owned())))
         };
         self.stream = Some(Box::new(Stream::initiating(config, self.ids.fork(), now.at)));
     }
