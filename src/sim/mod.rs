@@ -5,12 +5,14 @@
 //! the clock, the chance, and the answers of other people's HTTP servers. What happens follows from the input and
 //! the seed.
 //!
-//! In reading order: `world`, `process` (what a program that runs the bot would be), `person`; then `transcript`
-//! (the format of `*.chat`), `play` (running one), and `scripted` (`*.test.rhai`).
+//! In reading order: `world`, `process` (what a program that runs the bot would be), `person`, `web`; then
+//! `transcript`, the format in which conversations are written down.
 
 pub mod clock;
 mod person;
 
 mod process;
+pub mod transcript;
 
+mod web;
 pub mod world;

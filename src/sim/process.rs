@@ -20,6 +20,7 @@ use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink, Stanza, Turne
 use crate::secret::Password;
 use crate::session::{self, CachedRoster, Session, SessionConfig, SessionOutput};
 use crate::sim::clock::VirtualClock;
+use crate::sim::web::Web;
 use crate::store::error::StoreError;
 use crate::store::{Batch, Roster, Store};
 use crate::stream::management::Management;
@@ -46,6 +47,7 @@ pub(super) struct Start {
     pub seed: Seed,
     /// Of which start of the process this is: ids differ between two.
     pub number: u64,
+    pub web: Web,
 }
 
 /// The program that runs the bot.
@@ -108,13 +110,14 @@ impl Sink for Told {
 
 impl Process {
     pub fn start(start: Start) -> Result<Self, StoreError> {
-        let Start { bot, session, store, clock, seed, number } = start;
+        let Start { bot, session, store, clock, seed, number, web } = start;
         let moments = clock.clone();
         let pool = Pool::start_still(PoolOptions {
             workers: 1,
             data: Arc::new(store.clone()),
             clock: Arc::new(move || moments.now()),
             seed: seed.clone(),
+            outside: Arc::new(web),
         })?;
         let reader = store.reader()?;
         let mut waiting = VecDeque::new();

@@ -130,14 +130,12 @@ pub enum Direction {
 /// # Errors
 /// What is wrong, with places.
 pub fn parse(source: &Arc<Source>) -> Result<Transcript, Vec<Diagnostic>> {
-    let mut reader = Reader {
-        source,
-        header: Header::default(),
-        sections: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { source, header: Header::default(), sections: Vec::new(), problems: Vec::new() };
     if source.text.len() > LONGEST {
-        return Err(vec![Diagnostic::error("chat::size", format!("the file is longer than {LONGEST} bytes"))]);
+        return Err(vec![Diagnostic::error(
+            "chat::size",
+            format!("the file is longer than {LONGEST} bytes"),
+        )]);
     }
     let lines = lines(&source.text);
     let mut at = 0;
@@ -249,7 +247,12 @@ impl Reader<'_> {
                     let value = value.unwrap_or_else(|_| Value::from(text.trim()));
                     self.header.config.insert(name.trim().to_owned(), value);
                 }
-                None => self.problem("chat::header", "an option has a value", inner, "write `config: name = value`"),
+                None => self.problem(
+                    "chat::header",
+                    "an option has a value",
+                    inner,
+                    "write `config: name = value`",
+                ),
             },
             other => {
                 let known = ["bot", "config", "keep", "now", "script", "seed"];
@@ -270,7 +273,10 @@ impl Reader<'_> {
         if let Some(place) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             let room = Some(place.trim()).filter(|place| !matches!(*place, "" | "direct"));
             if room.is_some_and(|room| !room.contains('@')) {
-                return Err((format!("`{place}` is no room"), "write `[team@rooms.example.org]`, and `[]` to come back".to_owned()));
+                return Err((
+                    format!("`{place}` is no room"),
+                    "write `[team@rooms.example.org]`, and `[]` to come back".to_owned(),
+                ));
             }
             return Ok(What::Place(room.map(str::to_owned)));
         }
@@ -498,7 +504,8 @@ mod tests {
         assert_eq!(transcript.header.scripts[0].0, "help.rhai");
         assert_eq!(transcript.header.config["team"], "x@y");
         assert!(transcript.header.now.is_some());
-        let steps: Vec<&What> = transcript.sections.iter().flat_map(|s| s.steps.iter().map(|s| &s.what)).collect();
+        let steps: Vec<&What> =
+            transcript.sections.iter().flat_map(|s| s.steps.iter().map(|s| &s.what)).collect();
         assert_eq!(steps.len(), 8);
         assert_eq!(*steps[1], What::Expect { to: None, text: "Hello,\nann!".to_owned() });
         assert_eq!(*steps[2], What::Place(Some("team@rooms.example.org".to_owned())));
@@ -510,11 +517,16 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_at_once_with_its_place() {
-        let source = Source::new("x.chat", "scrpt: a\nseed: x\nhello\n== s\nno talk\n* crsh\n* link sideways\n* kick 7\n[room]\n* +soon\n");
+        let source = Source::new(
+            "x.chat",
+            "scrpt: a\nseed: x\nhello\n== s\nno talk\n* crsh\n* link sideways\n* kick 7\n[room]\n* +soon\n",
+        );
         let problems = parse(&source).expect_err("all of it is wrong");
         let told: Vec<String> = problems
             .iter()
-            .map(|problem| format!("{} {}", problem.place().map_or(0, |place| place.position().0), problem.message))
+            .map(|problem| {
+                format!("{} {}", problem.place().map_or(0, |place| place.position().0), problem.message)
+            })
             .collect();
         assert_eq!(
             told,

@@ -15,6 +15,7 @@ use crate::jid::{BareJid, Jid, JidError};
 use crate::moment::Moment;
 use crate::ns;
 use crate::script::error::ScriptError;
+use crate::script::outside::HttpResponse;
 use crate::script::{BotSpec, ScriptUse};
 use crate::secret::Password;
 use crate::server::simulated::SimulatedServer;
@@ -22,6 +23,7 @@ use crate::session::SessionConfig;
 use crate::sim::clock::VirtualClock;
 use crate::sim::person::{Ears, Listener, Person};
 use crate::sim::process::{self, PASSWORD, Process};
+use crate::sim::web::Web;
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::store::{Durability, Limits, Store, StoreOptions};
@@ -79,6 +81,7 @@ pub struct World {
     reader: StoreReader,
     server: SimulatedServer,
     process: Option<Process>,
+    web: Web,
     starts: u64,
     link: bool,
     /// Who has finished the handshake's first half: bot and server.
@@ -145,6 +148,7 @@ impl World {
             reader,
             server,
             process: None,
+            web: Web::default(),
             starts: 0,
             link: true,
             handshake: (false, false),
@@ -375,6 +379,7 @@ impl World {
             clock: self.clock.clone(),
             seed: seed(self.setup.seed),
             number: self.starts,
+            web: self.web.clone(),
         });
         self.starts += 1;
         self.process = Some(process.map_err(Broken::Store)?);
@@ -461,6 +466,17 @@ impl World {
     /// What has gone wrong in scripts since the last look.
     pub fn take_failures(&mut self) -> Vec<ScriptError> {
         std::mem::take(&mut self.failures)
+    }
+
+    /// From now on, requests of this address are answered so; `*` at its end stands for any rest.
+    pub fn answer(&self, method: &str, url: &str, status: u16, body: &str) {
+        let answer = HttpResponse { status, body: body.as_bytes().to_vec(), ..HttpResponse::default() };
+        self.web.record(method, url, answer);
+    }
+
+    /// Requests since the last look for which no answer was recorded.
+    pub fn take_unexpected(&self) -> Vec<String> {
+        self.web.take_unexpected()
     }
 
     /// The stanzas since the last look, as they were sent and received.
