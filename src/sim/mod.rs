@@ -10,9 +10,7 @@
 
 pub mod clock;
 mod person;
-
 mod process;
 pub mod transcript;
-
 mod web;
 pub mod world;

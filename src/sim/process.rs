@@ -18,6 +18,7 @@ use crate::script::error::ScriptError;
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
 use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink, Stanza, Turned};
 use crate::secret::Password;
+use crate::session::rooms::Standing;
 use crate::session::{self, CachedRoster, Session, SessionConfig, SessionOutput};
 use crate::sim::clock::VirtualClock;
 use crate::sim::web::Web;
@@ -351,6 +352,8 @@ impl Process {
                     parts += 1;
                 }
                 SessionOutput::SaveRoster(roster) => self.save_roster(&roster),
+                // Nobody looks at the rooms' standing from outside.
+                SessionOutput::RoomsChanged => {}
                 SessionOutput::Idle(due) => break due,
             }
         };
@@ -442,7 +445,9 @@ impl Process {
         while self.online
             && let Some(stream) = &mut self.stream
             && !stream.is_full()
-            && let Some((row, element)) = self.waiting.pop_front()
+            && let Some(first) =
+                self.waiting.iter().position(|(_, element)| !is_early(&self.session, element))
+            && let Some((row, element)) = self.waiting.remove(first)
         {
             moved = true;
             match stream.send(now.at, element.clone()) {
@@ -501,6 +506,13 @@ impl Process {
             self.session.on_timeout(now);
         }
     }
+}
+
+/// Whether a message is for a room that the bot is on its way into: it waits, and others pass it.
+fn is_early(session: &Session, message: &Element) -> bool {
+    let room = message.attr("to").filter(|_| message.attr("type") == Some("groupchat"));
+    let room = room.and_then(|room| BareJid::parse(room).ok());
+    room.is_some_and(|room| session.standing_in(&room) == Standing::Coming)
 }
 
 /// Login keys by the world's seed, from which the salt follows: a hundred tests derive them once.
