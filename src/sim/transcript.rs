@@ -141,7 +141,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Transcript, Vec<Diagnostic>> {
     let mut at = 0;
     while at < lines.len() {
         let mut end = at + 1;
-        let (start, first) = lines[at].clone();
+        let (start, first) = lines[at];
         // A line that is indented belongs to the one before.
         while end < lines.len() && is_continuation(lines[end].1) {
             end += 1;
