@@ -3,12 +3,14 @@
 //! A bot is in at most one place: in a lane's run queue, on a thread, or waiting for the store. So its events run
 //! one after another, and exactly one version of a script handles each.
 
+mod still;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cron::Schedule;
 use crate::event::room::RoomsView;
@@ -162,15 +164,6 @@ impl Pool {
         Self::begin(options, true)
     }
 
-    /// Starts all threads but that of the timers: nothing happens by itself. Its owner moves the clock, calls
-    /// [`Pool::wake`] and waits with [`Pool::settle`].
-    ///
-    /// # Errors
-    /// What the store says, if it cannot be read.
-    pub fn start_still(options: PoolOptions) -> Result<Pool, StoreError> {
-        Self::begin(options, false)
-    }
-
     fn begin(options: PoolOptions, ticking: bool) -> Result<Pool, StoreError> {
         let workers = options.workers.max(1);
         let mut readers = Vec::new();
@@ -251,32 +244,6 @@ impl Pool {
     /// The webhooks of all its bots.
     pub fn hooks(&self) -> Hooks {
         Hooks { shared: self.shared.clone() }
-    }
-
-    /// Looks at the clock and delivers what is due. Only needed with a clock that tests move.
-    pub fn wake(&self) {
-        self.shared.ticker.fire(&self.shared);
-    }
-
-    /// How long nothing is due, by the pool's clock; `None` where nothing is ever due.
-    pub fn next_due(&self) -> Option<Duration> {
-        self.shared.ticker.next((self.shared.clock)())
-    }
-
-    /// Waits until every bot has done what it had to do, and its sink knows; `false` when that takes longer than
-    /// `patience`. Only for a pool that stands still.
-    pub fn settle(&self, patience: Duration) -> bool {
-        let Some((lock, rested)) = &self.shared.rested else { return false };
-        let until = Instant::now() + patience;
-        let mut guard = locked(lock);
-        while !self.shared.is_idle() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            guard = rested.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
     }
 }
 
@@ -449,19 +416,7 @@ impl Shared {
     pub(super) fn release(&self, cell: &Arc<Cell>) {
         locked(&cell.state).phase = Phase::Idle;
         self.schedule(cell);
-        if let Some((lock, rested)) = &self.rested {
-            // With the lock, so that nobody looks before and waits after.
-            drop(locked(lock));
-            rested.notify_all();
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        let cells: Vec<Arc<Cell>> = locked(&self.bots).values().filter_map(Weak::upgrade).collect();
-        cells.iter().all(|cell| {
-            let state = locked(&cell.state);
-            state.phase == Phase::Idle && !state.has_work()
-        })
+        self.tell_rested();
     }
 
     /// Notes when `wakes` are to come.

@@ -8,6 +8,7 @@
 //! In reading order: `world`, `process` (what a program that runs the bot would be), `person`, `web`; then
 //! `transcript`, the format in which conversations are written down.
 
+pub mod broken;
 pub mod clock;
 mod person;
 mod process;

@@ -4,7 +4,6 @@
 //! store. Only then does the next input come, so the same inputs have the same outcome.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,17 +19,15 @@ use crate::script::{BotSpec, ScriptUse};
 use crate::secret::Password;
 use crate::server::simulated::SimulatedServer;
 use crate::session::SessionConfig;
+use crate::sim::broken::{Broken, PATIENCE};
 use crate::sim::clock::VirtualClock;
 use crate::sim::person::{Ears, Listener, Person};
 use crate::sim::process::{self, PASSWORD, Process};
 use crate::sim::web::Web;
-use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::store::{Durability, Limits, Store, StoreOptions};
 use crate::xml::{Element, writer};
 
-/// How long the machine may take for what no time passes for in the world.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Steps of one input; a bot that answers itself would go on for ever.
 const STEPS: usize = 10_000;
 /// Stanzas that are kept to be shown.
@@ -96,29 +93,6 @@ pub struct World {
     sent: usize,
     failures: Vec<ScriptError>,
     stanzas: VecDeque<String>,
-}
-
-/// Why the world could not do what it was told.
-#[derive(Debug)]
-pub enum Broken {
-    /// It is written where no address can be.
-    Address {
-        /// What was written.
-        text: String,
-        /// What is wrong with it.
-        why: JidError,
-    },
-    /// The bot and the world answer each other without end.
-    Endless,
-    /// The scripts take longer than anybody waits.
-    Hung,
-    /// The bot does not run, or runs already.
-    NotNow {
-        /// What is the matter.
-        what: &'static str,
-    },
-    /// The store of the world cannot be used.
-    Store(StoreError),
 }
 
 impl World {
@@ -640,28 +614,6 @@ fn seed(number: u64) -> Seed {
     let mut bytes = [0x5e; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
     Seed(bytes)
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address { text, why } => write!(f, "`{text}` is no address: {why}"),
-            Self::Endless => f.write_str("the bot goes on answering without end"),
-            Self::Hung => write!(f, "the scripts have not come to rest within {} s", PATIENCE.as_secs()),
-            Self::NotNow { what } => f.write_str(what),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Broken {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Address { why, .. } => Some(why),
-            Self::Store(error) => Some(error),
-            Self::Endless | Self::Hung | Self::NotNow { .. } => None,
-        }
-    }
 }
 
 #[cfg(test)]
