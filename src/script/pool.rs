@@ -196,10 +196,9 @@ impl Pool {
         }
         if ticking {
             let shared = shared.clone();
-            let ticker = std::thread::Builder::new().name("script-timers".to_owned());
-            threads.push(
-                ticker.spawn(move || Ticker::run(&shared)).expect("the system gives no thread for timers"),
-            );
+            let thread = std::thread::Builder::new().name("script-timers".to_owned());
+            let thread = thread.spawn(move || Ticker::run(&shared));
+            threads.push(thread.expect("the system gives no thread for timers"));
         }
         Ok(Pool { shared, threads })
     }

@@ -3,6 +3,8 @@
 //! Every input runs on until nothing moves any more: no byte is on its way, no script runs, nothing waits for the
 //! store. Only then does the next input come, so the same inputs have the same outcome.
 
+mod outcome;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +16,6 @@ use crate::jid::{BareJid, Jid, JidError};
 use crate::moment::Moment;
 use crate::ns;
 use crate::script::error::ScriptError;
-use crate::script::outside::HttpResponse;
 use crate::script::{BotSpec, ScriptUse};
 use crate::secret::Password;
 use crate::server::simulated::SimulatedServer;
@@ -419,58 +420,6 @@ impl World {
             process.configure(&self.setup.bot);
         }
         self.settle()
-    }
-
-    /// The next thing that the bot has said in this place.
-    pub fn hear(&mut self, place: &Place) -> Option<Line> {
-        let index = self.lines.iter().position(|line| line.place == *place)?;
-        self.lines.remove(index)
-    }
-
-    /// Everything that the bot has said and nobody has asked for.
-    pub fn unheard(&mut self) -> Vec<Line> {
-        self.lines.drain(..).collect()
-    }
-
-    /// Messages that have arrived since the beginning.
-    pub fn sent(&self) -> usize {
-        self.sent
-    }
-
-    /// What has gone wrong in scripts since the last look.
-    pub fn take_failures(&mut self) -> Vec<ScriptError> {
-        std::mem::take(&mut self.failures)
-    }
-
-    /// From now on, requests of this address are answered so; `*` at its end stands for any rest.
-    pub fn answer(&self, method: &str, url: &str, status: u16, body: &str) {
-        let answer = HttpResponse { status, body: body.as_bytes().to_vec(), ..HttpResponse::default() };
-        self.web.record(method, url, answer);
-    }
-
-    /// Requests since the last look for which no answer was recorded.
-    pub fn take_unexpected(&self) -> Vec<String> {
-        self.web.take_unexpected()
-    }
-
-    /// The stanzas since the last look, as they were sent and received.
-    pub fn take_stanzas(&mut self) -> Vec<String> {
-        self.stanzas.drain(..).collect()
-    }
-
-    /// What is committed.
-    pub fn store(&self) -> &StoreReader {
-        &self.reader
-    }
-
-    /// Whether the bot runs and is connected.
-    pub fn is_online(&self) -> bool {
-        self.process.as_ref().is_some_and(Process::is_online)
-    }
-
-    /// The scripts that the bot runs.
-    pub fn scripts(&self) -> &[ScriptUse] {
-        &self.setup.bot.scripts
     }
 
     fn connect(&mut self) {
