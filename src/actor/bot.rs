@@ -87,6 +87,8 @@ impl Actor for Bot {
         let handle = self.deps.pool.add(self.spec.clone(), sink);
         let asked = handle.clone();
         self.board.ask_scripts(move || asked.scripts().into_iter().map(standing).collect());
+        let asked = handle.clone();
+        self.board.ask_metrics(move || asked.metrics());
         self.handle = Some(handle);
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::event::room::RoomsView;
+use crate::script::metrics::Metric;
 
 /// Where an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +69,15 @@ pub struct ScriptStanding {
 
 /// Asks the pool how the scripts of a bot stand.
 type Scripts = Box<dyn Fn() -> Vec<ScriptStanding> + Send>;
+/// Asks the pool what the scripts of a bot count.
+type Metrics = Box<dyn Fn() -> Vec<Metric> + Send>;
 
 /// One account's board.
 pub struct Board {
     standing: Mutex<Standing>,
     scripts: Mutex<Option<Scripts>>,
     rooms: Mutex<Arc<RoomsView>>,
+    metrics: Mutex<Option<Metrics>>,
     /// Messages received.
     pub received: AtomicU64,
     /// Messages written to the stream.
@@ -104,6 +108,7 @@ impl Board {
             }),
             scripts: Mutex::new(None),
             rooms: Mutex::default(),
+            metrics: Mutex::new(None),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             acked: AtomicU64::new(0),
@@ -163,6 +168,17 @@ impl Board {
     /// The rooms have changed.
     pub fn show_rooms(&self, rooms: Arc<RoomsView>) {
         *self.rooms.lock().unwrap_or_else(PoisonError::into_inner) = rooms;
+    }
+
+    /// What the scripts count.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.as_ref().map(|ask| ask()).unwrap_or_default()
+    }
+
+    /// Names whom to ask for what the scripts count.
+    pub fn ask_metrics(&self, ask: impl Fn() -> Vec<Metric> + Send + 'static) {
+        *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(ask));
     }
 
     /// Adds to a counter.

@@ -1,5 +1,7 @@
 //! What `status` shows, for programs as JSON and for people as text.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::actor::message::Surveyed;
@@ -28,6 +30,26 @@ pub struct Status {
     pub turns: Turns,
     /// One entry a bot, by name.
     pub accounts: Vec<Account>,
+    /// What scripts count with `metric::`.
+    #[serde(default)]
+    pub metrics: Vec<Metric>,
+}
+
+/// One number of one script of one bot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Metric {
+    /// The bot.
+    pub bot: String,
+    /// The script.
+    pub script: String,
+    /// Its name.
+    pub name: String,
+    /// What tells it from others of that name.
+    pub labels: BTreeMap<String, String>,
+    /// `counter` or `gauge`.
+    pub kind: String,
+    /// Its value.
+    pub value: f64,
 }
 
 /// Bots by state.
@@ -130,6 +152,7 @@ impl Status {
             messages: Messages::default(),
             turns: Turns::default(),
             accounts: Vec::with_capacity(surveyed.len()),
+            metrics: surveyed.iter().flat_map(metrics).collect(),
         };
         for one in surveyed {
             status.count(one);
@@ -201,6 +224,18 @@ impl Status {
     }
 }
 
+fn metrics(one: &Surveyed) -> impl Iterator<Item = Metric> {
+    let bot = one.name.clone();
+    one.board.metrics().into_iter().map(move |metric| Metric {
+        bot: bot.clone(),
+        script: metric.script,
+        name: metric.name,
+        labels: metric.labels,
+        kind: metric.kind.as_str().to_owned(),
+        value: metric.value,
+    })
+}
+
 fn account(one: &Surveyed) -> Account {
     let standing = one.board.standing();
     let scripts = one.board.scripts().into_iter();
@@ -243,6 +278,7 @@ fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::script::metrics::MetricKind;
     use jiff::Timestamp;
     use std::sync::Arc;
 
@@ -251,13 +287,21 @@ mod tests {
         let board = Arc::new(Board::new(Timestamp::UNIX_EPOCH));
         board.set(Timestamp::UNIX_EPOCH, State::Refused, "login refused: not-authorized", None);
         Board::add(&board.received, 3);
+        let labels = BTreeMap::from([("state".to_owned(), "ok".to_owned())]);
+        board.ask_metrics(move || {
+            let (script, name, kind) = ("main".to_owned(), "deploys".to_owned(), MetricKind::Counter);
+            vec![crate::script::metrics::Metric { script, name, labels: labels.clone(), kind, value: 2.0 }]
+        });
         let surveyed = [Surveyed { name: "echo".to_owned(), jid: "echo@example.org".to_owned(), board }];
         let status = Status::new(&surveyed, 61, "bots.yaml".to_owned(), None);
         let json = serde_json::to_value(&status).expect("plain data");
         assert_eq!(json["bots"]["refused"], 1);
         assert_eq!(json["messages"]["received"], 3);
+        let counted = serde_json::json!({ "bot": "echo", "script": "main", "name": "deploys",
+            "labels": { "state": "ok" }, "kind": "counter", "value": 2.0 });
+        assert_eq!(json["metrics"], serde_json::json!([counted]));
         assert_eq!(json["accounts"][0]["detail"], "login refused: not-authorized");
-        for name in ["version", "pid", "uptime_s", "bots", "messages", "turns", "accounts"] {
+        for name in ["version", "pid", "uptime_s", "bots", "messages", "turns", "accounts", "metrics"] {
             assert!(json.get(name).is_some(), "{name} is promised");
         }
         assert!(status.to_text().contains("up 1m 1s"), "{}", status.to_text());

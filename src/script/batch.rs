@@ -87,6 +87,7 @@ impl Row {
         }
         // Calls whose turn failed, or that no script took.
         hook::fail_all(&self.items);
+        cell.identity.metrics.apply(self.progress.metrics);
         for fetch in self.progress.fetches {
             web::fetch(shared, cell, fetch);
         }

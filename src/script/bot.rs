@@ -18,6 +18,7 @@ use crate::script::error::ScriptError;
 use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
+use crate::script::metrics::{Change, SeriesKey};
 use crate::script::rooms::Heard;
 use crate::script::turn::{Identity, TELL};
 use crate::script::web::{Asking, Fetch, Reply};
@@ -92,6 +93,7 @@ pub(super) struct Progress {
     pub actions: Vec<Action>,
     /// Requests to the web, to be made after the commit.
     pub fetches: Vec<Fetch>,
+    pub metrics: Vec<(SeriesKey, Change)>,
     /// Answers to webhooks, to be given after the commit.
     pub answers: Vec<(Arc<HookCall>, HookResponse)>,
     pub failures: Vec<ScriptError>,
@@ -547,6 +549,7 @@ fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
     progress.slowest = progress.slowest.max(ended.elapsed);
     progress.actions.extend(ended.actions);
     progress.fetches.extend(ended.fetches);
+    progress.metrics.extend(ended.metrics);
     progress.failures.extend(ended.failure);
     progress.wakes.extend(ended.after.into_iter().map(|(id, span)| Wake {
         script: instance.uses.name.clone(),

@@ -1,7 +1,7 @@
 //! What a script declares, and what in it cannot work, without running a handler: for `rhapsode check`.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use rhai::{ASTNode, Expr, Stmt};
@@ -15,6 +15,7 @@ use crate::script::data::{Data, Memory};
 use crate::script::error::{Kind, ScriptError, nearest};
 use crate::script::host::{Host, LOADED};
 use crate::script::instance::{Instance, Surroundings};
+use crate::script::metrics::Metrics;
 use crate::script::overlay::Overlay;
 use crate::script::rooms::Rooms;
 use crate::script::stack;
@@ -105,6 +106,8 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             asking: Arc::default(),
             names: Arc::new(RwLock::default()),
             rooms: Rooms::default(),
+            rates: Mutex::default(),
+            metrics: Metrics::default(),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;
         let problems = unknown_calls(&instance, &mut host);

@@ -21,6 +21,7 @@ use crate::script::error::{Kind, ScriptError, Site, nearest};
 use crate::script::host::Host;
 use crate::script::loader::Inner;
 use crate::script::memory;
+use crate::script::metrics::Changes;
 use crate::script::overlay::Overlay;
 use crate::script::turn::{self, Effects, Identity, Turn};
 use crate::script::web::Fetch;
@@ -92,6 +93,8 @@ pub(super) struct Ended {
     pub actions: Vec<Action>,
     /// Requests to the web to be made.
     pub fetches: Vec<Fetch>,
+    /// Changes of metrics; none if it failed.
+    pub metrics: Changes,
     /// Closures to be called later: their numbers, and how much later.
     pub after: Vec<(i64, Duration)>,
     pub failure: Option<ScriptError>,
@@ -245,6 +248,7 @@ impl Instance {
             return Ended {
                 actions: Vec::new(),
                 fetches: Vec::new(),
+                metrics: Changes::new(),
                 after: Vec::new(),
                 failure,
                 stopped: turn.stopped,
@@ -254,8 +258,9 @@ impl Instance {
         }
         around.pending.absorb(std::mem::take(&mut turn.own));
         let fetches = std::mem::take(&mut turn.effects.fetches);
+        let metrics = std::mem::take(&mut turn.effects.metrics);
         let (actions, after) = self.keep(std::mem::take(&mut turn.effects));
-        Ended { actions, fetches, after, failure, stopped: turn.stopped, elapsed, spoilt }
+        Ended { actions, fetches, metrics, after, failure, stopped: turn.stopped, elapsed, spoilt }
     }
 
     /// Ends the script and tells how many bytes it has lost in cycles for good.
@@ -332,6 +337,7 @@ impl Instance {
             hops: around.hops,
             stopped: false,
             ordinal: 0,
+            calls: 0,
             weight: 0,
         })
     }

@@ -23,6 +23,8 @@ use crate::script::data::{Data, Read};
 use crate::script::hook::{Hook, Hooks};
 use crate::script::host::Host;
 use crate::script::instance::Surroundings;
+use crate::script::lane::Lane;
+use crate::script::metrics::{Metric, Metrics};
 use crate::script::outside::Outside;
 use crate::script::overlay::Overlay;
 use crate::script::roles::People;
@@ -85,13 +87,6 @@ pub(super) struct Shared {
     /// The bot whose turns are not to be overtaken by others that write shared values.
     pub turnstile: Turnstile,
     seats: Arc<Seats>,
-}
-
-/// A run queue.
-#[derive(Default)]
-struct Lane {
-    queue: Mutex<VecDeque<Arc<Cell>>>,
-    filled: Condvar,
 }
 
 /// One bot on a pool.
@@ -217,6 +212,8 @@ impl Pool {
             asking: Arc::default(),
             names: self.shared.names.clone(),
             rooms: Rooms::new(self.shared.seats.clone()),
+            rates: Mutex::default(),
+            metrics: Metrics::default(),
         });
         let cell = Arc::new(Cell {
             sink,
@@ -250,8 +247,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         for lane in [&self.shared.fast, &self.shared.slow] {
-            let _queue = locked(&lane.queue);
-            lane.filled.notify_all();
+            lane.wake_all();
         }
         self.shared.ticker.stop();
         for thread in self.threads.drain(..) {
@@ -313,6 +309,11 @@ impl BotHandle {
     /// What the bot made of its last events, the oldest first.
     pub fn traces(&self) -> Vec<Trace> {
         locked(&self.cell.traces).all()
+    }
+
+    /// What the bot's scripts count.
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.cell.identity.metrics.all()
     }
 
     /// Whether the bot runs on the slow lane, because a turn took long.
@@ -407,8 +408,7 @@ impl Shared {
             state.phase = Phase::Scheduled;
             if state.slow { &self.slow } else { &self.fast }
         };
-        locked(&lane.queue).push_back(cell.clone());
-        lane.filled.notify_one();
+        lane.push(cell.clone());
     }
 
     /// The bot's row is done with; what waits may run.
@@ -482,22 +482,6 @@ impl Cell {
 impl State {
     fn has_work(&self) -> bool {
         self.removed || !self.swaps.is_empty() || self.schedules.is_some() || !self.items.is_empty()
-    }
-}
-
-impl Lane {
-    /// The next bot; `None` when the pool stops.
-    fn next(&self, stopping: &AtomicBool) -> Option<Arc<Cell>> {
-        let mut queue = locked(&self.queue);
-        loop {
-            if stopping.load(Ordering::SeqCst) {
-                return None;
-            }
-            if let Some(cell) = queue.pop_front() {
-                return Some(cell);
-            }
-            queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
     }
 }
 
@@ -580,7 +564,12 @@ fn run_row(
     }
     // Only a replacement or a failure changes how the scripts stand.
     if swapped || !progress.failures.is_empty() {
-        *locked(&cell.scripts) = bot.states();
+        let states = bot.states();
+        if swapped {
+            let names: Vec<String> = states.iter().map(|state| state.name.clone()).collect();
+            cell.identity.metrics.retain(&names);
+        }
+        *locked(&cell.scripts) = states;
         *locked(&cell.hooks) = bot.hooks();
     }
     drop(guard);

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -24,7 +24,9 @@ use crate::script::data::{Data, Read};
 use crate::script::declare::Declared;
 use crate::script::error::{Kind, Thrown};
 use crate::script::memory;
+use crate::script::metrics::{Changes, Metrics};
 use crate::script::overlay::{Entry, Found, Overlay};
+use crate::script::rates::Rates;
 use crate::script::reserved;
 use crate::script::roles::People;
 use crate::script::rooms::Rooms;
@@ -46,10 +48,14 @@ pub(super) struct Identity {
     pub bots: Arc<RwLock<BTreeSet<BareJid>>>,
     /// Requests to the web that are under way.
     pub asking: Arc<AtomicUsize>,
-    /// Their names.
+    /// Names of all bots of this process.
     pub names: Arc<RwLock<BTreeSet<String>>>,
     /// Rooms, as the account last showed them.
     pub rooms: Rooms,
+    /// What `rate::over` counts.
+    pub rates: Mutex<Rates>,
+    /// What `metric::` counts.
+    pub metrics: Metrics,
 }
 
 impl Identity {
@@ -106,6 +112,8 @@ pub(super) struct Turn {
     pub stopped: bool,
     /// Names made so far, so that no two are the same.
     pub ordinal: u32,
+    /// Calls of `rate::over` so far.
+    pub calls: u32,
     /// Bytes that the effects take.
     pub weight: usize,
 }
@@ -120,6 +128,8 @@ pub(super) struct Effects {
     pub requests: Vec<(String, FnPtr)>,
     /// Requests to the web.
     pub fetches: Vec<Fetch>,
+    /// Changes of metrics.
+    pub metrics: Changes,
     /// Closures that are no longer to be called.
     pub cancelled: Vec<i64>,
 }

@@ -10,8 +10,10 @@ pub mod feed;
 pub mod http;
 pub mod log;
 pub mod message;
+pub mod metric;
 pub mod peer;
 pub mod rand;
+pub mod rate;
 pub mod respond;
 pub mod room;
 pub mod room_events;
@@ -76,6 +78,8 @@ pub const AREAS: &[Area] = &[
     time::AREA,
     text::AREA,
     rand::AREA,
+    rate::AREA,
+    metric::AREA,
     xml::AREA,
     http::AREA,
     webhook::AREA,

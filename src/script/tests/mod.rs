@@ -4,6 +4,7 @@ mod attacks;
 mod between;
 mod clockwork;
 mod commands;
+mod counts;
 mod examples;
 mod feeds;
 mod hooks;
