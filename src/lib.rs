@@ -12,6 +12,7 @@ pub mod datetime;
 pub mod diagnostic;
 pub mod event;
 pub mod hosts;
+pub mod http;
 pub mod ids;
 pub mod jid;
 pub mod moment;

@@ -223,6 +223,13 @@ fn short_hash(parts: &[&str]) -> String {
 /// Why the runtime did not start.
 #[derive(Debug)]
 pub enum StartFailed {
+    /// An address that is to be listened at cannot be had.
+    Listen {
+        /// It.
+        address: String,
+        /// Why.
+        error: std::io::Error,
+    },
     /// The store cannot be used.
     Store(StoreError),
     /// No thread could be started.
@@ -232,6 +239,12 @@ pub enum StartFailed {
 impl std::fmt::Display for StartFailed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Listen { address, error } => {
+                write!(
+                    f,
+                    "webhooks cannot be heard at `{address}`: {error}\nhint: name another port under `webhooks.listen`"
+                )
+            }
             Self::Store(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "no thread could be started: {error}"),
         }
@@ -242,7 +255,7 @@ impl std::error::Error for StartFailed {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Thread(error) => Some(error),
+            Self::Listen { error, .. } | Self::Thread(error) => Some(error),
         }
     }
 }

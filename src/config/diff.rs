@@ -24,6 +24,8 @@ pub struct Plan {
     pub unchanged: usize,
     /// Whether the login pace changed.
     pub login: bool,
+    /// Whether webhooks are heard elsewhere, or no longer.
+    pub webhooks: bool,
     /// Whether the logging changed.
     pub log: bool,
     /// Keys that only a restart of the process can change: `storage`, `durability`.
@@ -42,7 +44,7 @@ pub struct Change {
 impl Plan {
     /// Whether nothing changes at all.
     pub fn is_empty(&self) -> bool {
-        self.touched().is_empty() && !self.login && !self.log && self.restart.is_empty()
+        self.touched().is_empty() && !self.login && !self.webhooks && !self.log && self.restart.is_empty()
     }
 
     /// The names of all bots that something happens to.
@@ -66,6 +68,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Plan {
             .map(|name| name.to_string())
             .collect(),
         login: old.login != new.login,
+        webhooks: old.webhooks != new.webhooks,
         log: old.log != new.log,
         ..Plan::default()
     };
@@ -208,6 +211,9 @@ impl fmt::Display for Plan {
         }
         if self.login {
             writeln!(f, "login  new pace")?;
+        }
+        if self.webhooks {
+            writeln!(f, "webhooks  heard elsewhere")?;
         }
         if self.log {
             writeln!(f, "log  changed")?;

@@ -19,6 +19,7 @@ mod scripts;
 mod secrets;
 pub mod settings;
 pub mod units;
+mod web;
 mod yaml;
 
 /// What the configuration may ask of the process it is read in.

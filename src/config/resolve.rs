@@ -10,8 +10,9 @@ use crate::config::decode::{Decoder, listed};
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    BotSettings, Durability, LOG_LEVELS, Log, LogFormat, Login, Rate, ScriptSettings, Settings,
+    BotSettings, Durability, LOG_LEVELS, Log, LogFormat, Login, Rate, ScriptSettings, Settings, Webhooks,
 };
+use crate::config::web;
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::config::{Inspection, Surroundings};
 use crate::diagnostic::{Diagnostic, Place, did_you_mean};
@@ -48,8 +49,8 @@ pub fn resolve(file: &Path, root: &Node, decoder: Decoder, surroundings: &Surrou
     let settings = (!diagnostics.iter().any(Diagnostic::is_error)).then(|| {
         let mut bots = whole.bots;
         bots.sort_by(|left, right| left.name.cmp(&right.name));
-        let Rest { storage, durability, login, log } = rest;
-        Settings { file: file.to_owned(), storage, durability, bots, scripts, login, log }
+        let Rest { storage, durability, webhooks, login, log } = rest;
+        Settings { file: file.to_owned(), storage, durability, bots, scripts, webhooks, login, log }
     });
     Inspection { settings, scripts: shown, storage: Some(storage_folder), bots, diagnostics }
 }
@@ -68,6 +69,7 @@ struct Whole<'a> {
 struct Rest {
     storage: PathBuf,
     durability: Durability,
+    webhooks: Option<Webhooks>,
     login: Login,
     log: Log,
 }
@@ -77,6 +79,15 @@ impl Whole<'_> {
         self.reader.decoder.map(root, "");
         if let Some(version) = root.get("version") {
             self.check_version(&version.value);
+        }
+        let webhooks = root.get("webhooks").and_then(|it| {
+            // A listener with a mistake of its own is told of once.
+            self.reader.scripts.web.listening = true;
+            web::listener(&mut self.reader.decoder, &it.value)
+        });
+        if let Some(secrets) = root.get("secrets") {
+            let Reader { decoder, secrets: reader, scripts, .. } = &mut self.reader;
+            scripts.web.read(decoder, reader, &secrets.value);
         }
         if let Some(scripts) = root.get("scripts") {
             self.reader.scripts.declare_all(&mut self.reader.decoder, &scripts.value);
@@ -97,7 +108,7 @@ impl Whole<'_> {
             let hint = "add one: `bots: { echo: { jid: echo@example.org, password: { env: PW }, scripts: [echo.rhai] } }`";
             self.reader.decoder.report(found.hint(hint), root, "");
         }
-        self.read_rest(root, surroundings)
+        Rest { webhooks, ..self.read_rest(root, surroundings) }
     }
 
     fn check_version(&mut self, node: &Node) {
@@ -304,7 +315,7 @@ impl Whole<'_> {
         }
         let login = value("login").map(|it| login(decoder, it)).unwrap_or(DEFAULT_LOGIN);
         let log = value("log").map(|it| log(decoder, it)).unwrap_or_else(default_log);
-        Rest { storage, durability: durability.unwrap_or_default(), login, log }
+        Rest { storage, durability: durability.unwrap_or_default(), webhooks: None, login, log }
     }
 }
 
@@ -549,7 +560,12 @@ accounts_files:
         assert_eq!(bot.limits.send.rate, None);
         assert_eq!(bot.rooms[1].password.as_ref().map(|it| it.reveal()), Some("LOBBY"));
         assert_eq!(bot.paused.as_deref(), Some("moved to another server"));
-        assert_eq!(settings.scripts["help"].permissions.http, ["api.example.net", "*.feeds.example"]);
+        let granted = &settings.scripts["help"].permissions;
+        let hosts: Vec<&str> = granted.http.iter().map(|host| host.as_str()).collect();
+        assert_eq!(hosts, ["api.example.net", "*.feeds.example"]);
+        assert_eq!(granted.webhooks.keys().collect::<Vec<_>>(), ["deploy"]);
+        assert_eq!(granted.secrets["deploy_key"].reveal(), "DEPLOY_KEY");
+        assert_eq!(settings.webhooks.map(|it| it.listen.port()), Some(8085));
         assert_eq!(settings.login, Login { pace: None, jitter: Duration::ZERO });
         assert_eq!(bot.scripts[0].permissions.bots, ["fixed", "*"]);
         let zones: Vec<_> = bot.schedules.iter().map(|it| it.cron.zone().iana_name()).collect();
@@ -664,7 +680,11 @@ accounts_files:
                     "accounts_files:\n  - file: accounts/good.csv\n    jid: \"{{name}}@a.example\"\n    {line}"
                 ),
             },
-            "login" | "log" | "admin" => format!("{part}:\n  {line}"),
+            "webhook_grant" => {
+                let name = if line.starts_with("name") { "" } else { "name: a\n          " };
+                format!("scripts:\n  s:\n    permissions:\n      webhooks:\n        - {name}{line}")
+            }
+            "login" | "log" | "admin" | "webhooks" => format!("{part}:\n  {line}"),
             other => panic!("no document for {other}"),
         }
     }
@@ -701,7 +721,7 @@ defaults: { }
 x-common: &common { accept: [ann@example.org, example.net] }
 scripts:
   echo: scripts/echo.rhai
-  help: { file: scripts/help.rhai, permissions: { http: ["api.example.net", "*.feeds.example"] }, limits: { turn: 200ms } }
+  help: { file: scripts/help.rhai, permissions: { http: ["api.example.net", "*.feeds.example"], webhooks: [deploy], secrets: [deploy_key] }, limits: { turn: 200ms } }
 bots:
   echo:
     <<: *common
@@ -724,6 +744,8 @@ bots:
     labels: { team: support }
     paused: moved to another server
   fixed: { jid: fixed@example.org, password: { env: PW }, resource: desk, accept: roster, paused: false }
+secrets: { deploy_key: { env: DEPLOY_KEY } }
+webhooks: { listen: 127.0.0.1:8085 }
 templates: { }
 accounts_files: []
 login: { pace: none, jitter: 0s }

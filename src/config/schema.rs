@@ -4,6 +4,8 @@ mod parts;
 
 use serde_json::{Map, Value, json};
 
+use crate::config::web;
+
 /// A map of the file and the keys it may have.
 #[derive(Debug)]
 pub struct Section {
@@ -81,7 +83,12 @@ impl Section {
     }
 }
 
-const fn key(name: &'static str, shape: Shape, default: &'static str, meaning: &'static str) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    shape: Shape,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
     Key { name, shape, default, meaning }
 }
 
@@ -135,11 +142,18 @@ pub const SECTIONS: &[Section] = &[
                 "",
                 "Many accounts from CSV files, one line each.",
             ),
+            key(
+                "secrets",
+                Shape::Named(&Shape::Section("secret")),
+                "",
+                "Secrets of scripts by name. A script that is granted one uses it and never reads it.",
+            ),
+            key("webhooks", Shape::Section("webhooks"), "", "Where webhooks are heard."),
             key("login", Shape::Section("login"), "", "How fast accounts log in."),
             key("log", Shape::Section("log"), "", "What is logged."),
             key("admin", Shape::Section("admin"), "", "How the running process is controlled."),
         ],
-        later: &["secrets", "components", "metrics", "alerts", "notify", "include"],
+        later: &["components", "metrics", "alerts", "notify", "include"],
     },
     Section {
         name: "bot",
@@ -257,32 +271,8 @@ pub const SECTIONS: &[Section] = &[
         ],
         later: &[],
     },
-    Section {
-        name: "permissions",
-        place: "scripts.NAME.permissions",
-        meaning: "What a script is granted.",
-        keys: &[
-            key(
-                "http",
-                Shape::List(&Shape::Text),
-                "",
-                "Hosts it may ask over HTTP: `api.example.net`, `*.example.net`.",
-            ),
-            key(
-                "shared",
-                Shape::Boolean,
-                "false",
-                "Whether it may use `shared::`, the store all bots have in common.",
-            ),
-            key(
-                "bots",
-                Shape::List(&Shape::Text),
-                "",
-                "Bots it may talk to with `peer::tell`; `*` means all.",
-            ),
-        ],
-        later: &["webhooks", "secrets"],
-    },
+    web::PERMISSIONS,
+    web::WEBHOOK_GRANT,
     Section {
         name: "bot_permissions",
         place: "bots.NAME.permissions",
@@ -418,6 +408,7 @@ pub const SECTIONS: &[Section] = &[
         ],
         later: &[],
     },
+    web::WEBHOOKS,
     Section {
         name: "login",
         place: "login",

@@ -8,6 +8,7 @@ use crate::config::decode::Decoder;
 use crate::config::schedules::bots;
 use crate::config::secrets::io_words;
 use crate::config::settings::{Permissions, ScriptSettings, TurnOverrides};
+use crate::config::web;
 use crate::config::yaml::{Kind, Node};
 use crate::diagnostic::{Diagnostic, Place, did_you_mean};
 
@@ -18,12 +19,19 @@ pub struct Scripts {
     pub known: BTreeMap<String, ScriptSettings>,
     /// Names whose declaration has a problem that was told: using them is no second one.
     broken: BTreeSet<String>,
+    /// What may be granted.
+    pub web: web::Known,
 }
 
 impl Scripts {
     /// Relative paths start at `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), known: BTreeMap::new(), broken: BTreeSet::new() }
+        Self {
+            folder: folder.to_owned(),
+            known: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            web: web::Known::default(),
+        }
     }
 
     /// Reads the map `scripts`.
@@ -54,7 +62,7 @@ impl Scripts {
             return None;
         }
         let permissions =
-            node.get("permissions").map(|it| permissions(decoder, &it.value)).unwrap_or_default();
+            node.get("permissions").map(|it| permissions(decoder, &it.value, &self.web)).unwrap_or_default();
         let limits = node.get("limits").map(|it| overrides(decoder, &it.value)).unwrap_or_default();
         let Some(file) = node.get("file") else {
             let message = format!("script `{name}` has no `file`");
@@ -131,40 +139,20 @@ impl Scripts {
     }
 }
 
-fn permissions(decoder: &mut Decoder, node: &Node) -> Permissions {
+fn permissions(decoder: &mut Decoder, node: &Node, web: &web::Known) -> Permissions {
     let mut granted = Permissions::default();
     if !decoder.map(node, "permissions") {
         return granted;
     }
-    if let Some(hosts) = node.get("http") {
-        for item in decoder.list(&hosts.value, "hosts").unwrap_or_default() {
-            let Some(host) = decoder.text(item, "a host").map(str::to_owned) else { continue };
-            if is_host_pattern(&host) {
-                granted.http.push(host.to_ascii_lowercase());
-            } else {
-                let hint = "write `api.example.net`, `*.example.net` or `127.0.0.1:8080`, without `https://` or a path";
-                let message = format!("`{host}` is no host");
-                decoder.report(Diagnostic::error("config::host", message).hint(hint), item, "not a host");
-            }
-        }
+    let value = |key: &str| node.get(key).map(|entry| &entry.value);
+    granted.http = value("http").map(|it| web::hosts(decoder, it)).unwrap_or_default();
+    granted.webhooks = value("webhooks").map(|it| web.webhooks(decoder, it)).unwrap_or_default();
+    granted.secrets = value("secrets").map(|it| web.granted(decoder, it)).unwrap_or_default();
+    if let Some(shared) = value("shared") {
+        granted.shared = decoder.boolean(shared, "`shared`").unwrap_or_default();
     }
-    if let Some(shared) = node.get("shared") {
-        granted.shared = decoder.boolean(&shared.value, "`shared`").unwrap_or_default();
-    }
-    granted.bots = node.get("bots").map(|it| bots(decoder, &it.value)).unwrap_or_default();
-    if !granted.http.is_empty() {
-        let found =
-            Diagnostic::warning("config::not_used_yet", "no script function asks for permissions yet");
-        decoder.report(found, node, "read and checked only");
-    }
+    granted.bots = value("bots").map(|it| bots(decoder, it)).unwrap_or_default();
     granted
-}
-
-/// A host name or address, with or without a port; a name may begin with `*.`.
-fn is_host_pattern(text: &str) -> bool {
-    let host = text.strip_prefix("*.").unwrap_or(text);
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_');
-    !host.is_empty() && host.chars().all(allowed) && !host.starts_with(['.', ':']) && !host.contains("..")
 }
 
 fn overrides(decoder: &mut Decoder, node: &Node) -> TurnOverrides {

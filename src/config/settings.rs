@@ -1,6 +1,7 @@
 //! What a `bots.yaml` means once everything is merged and checked.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::cron::Schedule;
 use crate::diagnostic::Place;
+use crate::hosts::HostPattern;
 use crate::jid::BareJid;
 use crate::secret::Password;
 
@@ -26,10 +28,21 @@ pub struct Settings {
     pub bots: Vec<BotSettings>,
     /// Every script some bot uses or `scripts` declares, by name.
     pub scripts: BTreeMap<String, ScriptSettings>,
+    /// Where webhooks are heard.
+    pub webhooks: Option<Webhooks>,
     /// How fast accounts log in.
     pub login: Login,
     /// What is logged and how.
     pub log: Log,
+}
+
+/// Where webhooks are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Webhooks {
+    /// On this machine, unless behind a proxy.
+    pub listen: SocketAddr,
+    /// Whether a proxy on another machine stands in front.
+    pub behind_proxy: bool,
 }
 
 /// One account.
@@ -115,7 +128,11 @@ pub struct ScriptSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
     /// Hosts it may ask over HTTP: `api.example.net`, `*.example.net`.
-    pub http: Vec<String>,
+    pub http: Vec<HostPattern>,
+    /// Webhooks it may declare, and whether everybody may call them.
+    pub webhooks: BTreeMap<String, bool>,
+    /// Secrets it may use.
+    pub secrets: BTreeMap<String, Password>,
     /// Whether it may use the store that all bots have in common.
     pub shared: bool,
     /// Bots it may talk to; `*` means all.

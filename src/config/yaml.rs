@@ -389,6 +389,13 @@ fn blank_plain_secrets(root: &Node, text: &str) -> String {
         for entry in node.entries() {
             let bare = matches!(entry.key.as_str(), "password" | "secret")
                 && !matches!(entry.value.kind, Kind::Map(_));
+            // Whoever forgets `{ plain: … }` has written the secret itself.
+            if entry.key == "secrets" {
+                for secret in entry.value.entries().iter().filter(|it| !matches!(it.value.kind, Kind::Map(_)))
+                {
+                    blank(&mut shown, secret.value.span.clone());
+                }
+            }
             if bare || entry.key == "plain" {
                 blank(&mut shown, entry.value.span.clone());
             } else {

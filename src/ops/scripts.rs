@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::script::error::{Kind, ScriptError};
 use crate::script::inspect::{CommandSeen, Inspected, inspect};
 use crate::script::loader::{Compiled, compile};
-use crate::script::{Limits, Permissions, ScriptUse, roles};
+use crate::script::{Limits, Permissions, ScriptUse, WebhookGrant, roles};
 
 /// Compiled scripts by their name in the configuration.
 pub type Library = BTreeMap<String, Compiled>;
@@ -114,9 +114,14 @@ pub fn uses(bot: &BotSettings, library: &Library) -> Vec<ScriptUse> {
             config: Value::Object(script.config.clone()),
             limits: limits(script.limits),
             permissions: Permissions {
-                http: Vec::new(),
-                webhooks: BTreeMap::new(),
-                secrets: BTreeMap::new(),
+                http: script.permissions.http.clone(),
+                webhooks: script
+                    .permissions
+                    .webhooks
+                    .iter()
+                    .map(|(name, open)| (name.clone(), WebhookGrant { open: *open }))
+                    .collect(),
+                secrets: script.permissions.secrets.clone(),
                 shared: script.permissions.shared,
                 bots: script.permissions.bots.clone(),
             },

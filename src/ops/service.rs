@@ -17,8 +17,10 @@ use crate::actor::message::{Apply, ReconnectBots, SendFailed, SendFrom, SendNow,
 use crate::actor::runtime::Runtime;
 use crate::config;
 use crate::config::diff::{Change, Plan, diff};
-use crate::config::settings::{BotSettings, Durability, Settings};
+use crate::config::settings::{BotSettings, Durability, Settings, Webhooks};
 use crate::diagnostic::Diagnostic;
+use crate::http::client::{Client, ClientOptions};
+use crate::http::server::{Bound, Server};
 use crate::ids::{IdSource, Seed};
 use crate::jid::Jid;
 use crate::moment::Moment;
@@ -27,7 +29,7 @@ use crate::ops::log::Levels;
 use crate::ops::report::Status;
 use crate::ops::scripts::{self, Library};
 use crate::script::ScriptUse;
-use crate::script::outside::Nowhere;
+use crate::script::hook::Hooks as WebHooks;
 use crate::script::pool::{Pool, PoolOptions};
 use crate::store::{self, Store};
 
@@ -41,6 +43,9 @@ pub struct Service {
     started: Instant,
     levels: Option<Levels>,
     before_change: RefCell<Option<Hook>>,
+    hooks: WebHooks,
+    /// Hears webhooks, where the configuration says so.
+    listener: RefCell<Option<Server>>,
 }
 
 /// Told of a configuration before it is applied.
@@ -102,6 +107,7 @@ impl Prepared {
     #[must_use]
     pub fn only(mut self, bot: &str) -> Self {
         self.settings.bots.retain(|settings| settings.name == bot);
+        self.settings.webhooks = None;
         for settings in &mut self.settings.bots {
             settings.scripts.clear();
             settings.rooms.clear();
@@ -125,15 +131,23 @@ impl Service {
         let store = Store::open(&settings.storage, durability).map_err(StartFailed::Store)?;
         let installation = installation(&store)?;
         let seed = random_seed()?;
+        let tls = Arc::new(TlsContext::new());
         let pool = Pool::start(PoolOptions {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             data: Arc::new(store.clone()),
             clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
             seed: IdSource::new(seed.clone()).fork(),
-            outside: Arc::new(Nowhere),
+            outside: Arc::new(
+                Client::start(tls.clone(), ClientOptions::default()).map_err(StartFailed::Thread)?,
+            ),
         })
         .map_err(StartFailed::Store)?;
-        let deps = Deps::new(store, pool, Arc::new(TlsContext::new()), seed, installation)?;
+        let hooks = pool.hooks();
+        let listener = match settings.webhooks {
+            Some(webhooks) => Some(listen(webhooks, &hooks)?),
+            None => None,
+        };
+        let deps = Deps::new(store, pool, tls, seed, installation)?;
         let runtime = Runtime::start(Arc::new(deps), 0);
         let settings = Arc::new(settings);
         let nothing = Settings { bots: Vec::new(), ..(*settings).clone() };
@@ -146,6 +160,8 @@ impl Service {
             started: Instant::now(),
             levels,
             before_change: RefCell::new(None),
+            hooks,
+            listener: RefCell::new(listener),
         };
         Ok((Rc::new(service), Applying { runtime, apply }))
     }
@@ -197,6 +213,17 @@ impl Service {
         if dry_run || apply.plan.is_empty() {
             return Reloaded { applied: false, plan, diagnostics: warnings };
         }
+        // The old address stays until the new one is had.
+        let bound = match settings.webhooks.filter(|_| apply.plan.webhooks) {
+            Some(webhooks) => match Bound::bind(webhooks.listen) {
+                Ok(bound) => Some(bound),
+                Err(error) => {
+                    let diagnostics = vec![cannot_listen(webhooks, &error)];
+                    return Reloaded { applied: false, plan, diagnostics };
+                }
+            },
+            None => None,
+        };
         if let Some(levels) = &self.levels
             && apply.plan.log
         {
@@ -205,9 +232,16 @@ impl Service {
         if let Some(before_change) = &*self.before_change.borrow() {
             before_change(&settings);
         }
+        let webhooks_changed = apply.plan.webhooks;
         if self.runtime.apply(apply).await.is_err() {
             let gone = Diagnostic::error("reload::registry", "the registry is gone; restart the process");
             return Reloaded { applied: false, plan, diagnostics: vec![gone] };
+        }
+        if webhooks_changed {
+            let server = bound.map(|bound| bound.serve(self.hooks.clone())).transpose();
+            // Without a thread nobody hears webhooks; the bots go on.
+            *self.listener.borrow_mut() =
+                server.inspect_err(|error| tracing::error!(%error, "no thread for webhooks")).ok().flatten();
         }
         *self.loaded.borrow_mut() = Loaded { settings, library };
         Reloaded { applied: true, plan, diagnostics: warnings }
@@ -316,6 +350,18 @@ fn changed_scripts(bot: &BotSettings, changed: impl Fn(&str) -> bool) -> Vec<Str
         .filter(|script| changed(&script.script))
         .map(|script| format!("script {}", script.script))
         .collect()
+}
+
+/// Starts to hear webhooks.
+fn listen(webhooks: Webhooks, hooks: &WebHooks) -> Result<Server, StartFailed> {
+    let Webhooks { listen, .. } = webhooks;
+    let failed = |error: std::io::Error| StartFailed::Listen { address: listen.to_string(), error };
+    Bound::bind(listen).and_then(|bound| bound.serve(hooks.clone())).map_err(failed)
+}
+
+fn cannot_listen(webhooks: Webhooks, error: &std::io::Error) -> Diagnostic {
+    let message = format!("webhooks cannot be heard at `{}`: {error}", webhooks.listen);
+    Diagnostic::error("webhooks::listen", message).hint("name another port under `webhooks.listen`")
 }
 
 /// The name this store was given when it was made: resources follow from it.
