@@ -134,7 +134,7 @@ fn large_and_slow_answers_end_in_an_error() {
 }
 
 #[test]
-fn a_server_without_a_good_certificate_gets_no_request() {
+fn a_server_that_speaks_no_tls_gets_no_request() {
     let (server, heard) = serve(|_| reply("200 OK", "", ""));
     let address = server.address;
     let refused = ask(&format!("https://{address}/?key=pencil"), &[&address.to_string()]).unwrap_err();

@@ -28,3 +28,5 @@ mod support;
 #[cfg(feature = "demo")]
 mod swaps;
 mod transcripts;
+#[cfg(feature = "demo")]
+mod web;

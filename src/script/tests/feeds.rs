@@ -85,7 +85,7 @@ fn poll(url) {
         let first = store::once("known/" + url, "3650d");   // first poll only marks
         for item in feed::parse(res.body) {                 // oldest first
             if store::once(`item/${url}/${item.id}`, "60d") && !first {
-                bot::send(config.room, item.title + "\n" + item.link, #{ kind: "groupchat" });
+                room(config.room).say(`${item.title}\n${item.link}`);
             }
         }
         store::set("etag/" + url, res.etag);
@@ -116,7 +116,7 @@ on("message", |m| m.reply("here"));
     );
     rig.web.answer("GET", feed, with_tag("\"2\"", newer));
     boss(&mut bot);
-    bot.told.wait_texts(|said| said.iter().any(|text| text == "Three\nhttps://a.example/3"));
+    bot.told.wait_texts(|said| said.iter().any(|text| text == "Three\\nhttps://a.example/3"));
     rig.web.answer("GET", feed, answer(304, ""));
     boss(&mut bot);
     bot.ask("y");

@@ -46,6 +46,37 @@ fn a_webhook_is_answered_with_what_its_function_gives() {
 }
 
 #[test]
+fn the_deploys_script_tells_the_room_of_each_deploy_once() {
+    let rig = Rig::new();
+    let source = r#"
+const ROOM = option("room", "ops@rooms.example", "where deploys are told");
+
+webhook("deploy", #{ method: "POST", auth: "hmac-sha256", secret: "deploy_key" }, |q| {
+    let d = q.json;
+    if d?.service == () { return #{ status: 400, body: "service is missing" }; }
+    if !store::once("deploy/" + (q.headers["x-delivery"] ?? d.id), "7d") {
+        return #{ status: 200, body: "seen before" };
+    }
+    let icon = switch d.state { "ok" => "✅", "failed" => "❌", _ => "⏳" };
+    room(ROOM).say(`${icon} ${d.service} ${d.version ?? "?"}: ${d.state}`);
+    metric::inc("deploys", #{ state: d.state });
+    #{ status: 202, body: "queued" }
+});
+"#;
+    let bot = rig.bot(source);
+    wait_for_hooks(&rig, &bot, 1);
+    let call = |body: &str| call(&rig, "helper", "deploy", body).recv().expect("an answer");
+    let deploy = r#"{"id":"1","service":"shop","state":"ok"}"#;
+    assert_eq!(call(deploy).status, 202);
+    assert_eq!(bot.told.wait_texts(|said| !said.is_empty()), ["✅ shop ?: ok"]);
+    assert_eq!(call(deploy).body, b"seen before");
+    for wrong in ["", "no JSON", "[]", "7", "{}"] {
+        assert!(matches!(call(wrong).status, 400 | 500), "{wrong}");
+    }
+    assert_eq!(bot.told.wait_texts(|_| true).len(), 1);
+}
+
+#[test]
 fn webhooks_come_and_go_with_the_scripts() {
     let rig = Rig::new();
     let bot = rig.bot(r#"webhook("deploy", #{ auth: "token", secret: "deploy_key" }, |q| q.headers.len());"#);
