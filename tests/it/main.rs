@@ -19,6 +19,8 @@ mod pair;
 mod readme;
 #[cfg(feature = "demo")]
 mod reload;
+#[cfg(feature = "demo")]
+mod rooms;
 mod seed;
 #[cfg(feature = "demo")]
 mod server;

@@ -10,6 +10,7 @@ mod foreign_client;
 mod login;
 mod passwords;
 mod resumption;
+mod rooms;
 mod sending;
 mod spoofing;
 mod subscription;

@@ -10,6 +10,7 @@ mod feeds;
 mod hooks;
 mod load;
 mod respond;
+mod rooms;
 mod talk;
 mod time;
 mod traces;
