@@ -6,6 +6,7 @@ mod check;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
+mod init;
 mod man;
 mod reconnect;
 mod reload;
@@ -66,6 +67,8 @@ enum Command {
     /// Start a server, bots and a chat on this machine, to try things out
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
+    /// Make a new folder with a bot in it
+    Init(init::Init),
     /// Run the bots of bots.yaml
     Run(run::Run),
     /// Find mistakes in bots.yaml and in the scripts
@@ -128,6 +131,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match line.command {
         #[cfg(feature = "demo")]
         Command::Demo(command) => demo::run(command, &common),
+        Command::Init(command) => init::run(command, &common),
         Command::Run(command) => run::run(command, &common),
         Command::Check(command) => check::run(command, &common),
         Command::Status(command) => status::run(command, &common),

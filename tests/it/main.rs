@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod docs;
 #[cfg(feature = "demo")]
+mod init;
 mod isolation;
 #[cfg(feature = "demo")]
 mod lifecycle;
