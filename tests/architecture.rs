@@ -111,11 +111,13 @@ const LAYERS: &[Layer] = &[
     ),
     layer(
         "sim",
-        7,
+        8,
         false,
         &[
+            "ops",
             "actor",
             "config",
+            "hosts",
             "server",
             "script",
             "store",
@@ -135,10 +137,12 @@ const LAYERS: &[Layer] = &[
     ),
     layer(
         "cli",
-        8,
+        9,
         false,
         &[
+            "sim",
             "ops",
+            "xml",
             "actor",
             "config",
             "script",

@@ -1,6 +1,7 @@
 //! Why a world could not do what it was told.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::jid::JidError;
@@ -21,6 +22,13 @@ pub enum Broken {
     },
     /// The bot and the world answer each other without end.
     Endless,
+    /// A file beside the test cannot be read.
+    File {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The scripts take longer than anybody waits.
     Hung,
     /// The bot does not run, or runs already.
@@ -37,6 +45,7 @@ impl fmt::Display for Broken {
         match self {
             Self::Address { text, why } => write!(f, "`{text}` is no address: {why}"),
             Self::Endless => f.write_str("the bot goes on answering without end"),
+            Self::File { file, why } => write!(f, "`{}`: {why}", file.display()),
             Self::Hung => write!(f, "the scripts have not come to rest within {} s", PATIENCE.as_secs()),
             Self::NotNow { what } => f.write_str(what),
             Self::Store(error) => error.fmt(f),
@@ -49,7 +58,7 @@ impl std::error::Error for Broken {
         match self {
             Self::Address { why, .. } => Some(why),
             Self::Store(error) => Some(error),
-            Self::Endless | Self::Hung | Self::NotNow { .. } => None,
+            Self::Endless | Self::File { .. } | Self::Hung | Self::NotNow { .. } => None,
         }
     }
 }

@@ -6,12 +6,17 @@
 //! the seed.
 //!
 //! In reading order: `world`, `process` (what a program that runs the bot would be), `person`, `web`; then
-//! `transcript`, the format in which conversations are written down.
+//! `transcript`, the format in which conversations are written down; `casting`, from its header to a world; `play`, which
+//! holds one against a world; `suite`, the kinds of tests.
 
 pub mod broken;
+pub mod casting;
 pub mod clock;
+mod compare;
 mod person;
+pub mod play;
 mod process;
+pub mod suite;
 pub mod transcript;
 mod web;
 pub mod world;

@@ -125,6 +125,46 @@ pub enum Direction {
     Wait(std::time::Duration),
 }
 
+impl Section {
+    /// The rooms in which something happens.
+    pub fn rooms(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match &step.what {
+            What::Place(room) => room.as_deref(),
+            What::Do(_) | What::Expect { .. } | What::Says { .. } => None,
+        })
+    }
+}
+
+impl std::fmt::Display for Direction {
+    /// As it is written behind the star.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::As { role, who } => write!(f, "as {role} {}", who.as_deref().unwrap_or_default()),
+            Self::Crash => f.write_str("crash"),
+            Self::Http { method, url, status, .. } => write!(f, "http {method} {url} → {status}"),
+            Self::Join(who) => write!(f, "join {who}"),
+            Self::Kick(code) => write!(f, "kick {code}"),
+            Self::Leave(who) => write!(f, "leave {who}"),
+            Self::Link(up) => f.write_str(if *up { "link up" } else { "link down" }),
+            Self::Start => f.write_str("start"),
+            Self::Wait(span) => f.write_str(&written(*span)),
+        }
+    }
+}
+
+/// A span as it is written: `+1h30m`.
+pub fn written(span: std::time::Duration) -> String {
+    let mut rest = span.as_secs();
+    let mut text = String::from("+");
+    for (unit, seconds) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+        if rest >= seconds || (seconds == 1 && text == "+") {
+            text.push_str(&format!("{}{unit}", rest / seconds));
+            rest %= seconds;
+        }
+    }
+    text
+}
+
 /// Reads a file; everything that is wrong comes back at once.
 ///
 /// # Errors

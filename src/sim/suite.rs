@@ -1,0 +1,120 @@
+//! Tests of scripts: what a kind of test file is, and what comes of one.
+//!
+//! A further kind of file is a function in a file of its own and a line in [`KINDS`].
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::diagnostic::Diagnostic;
+use crate::sim::casting::Troupe;
+use crate::sim::play;
+
+/// What came of the tests of a file, or why it cannot be read.
+pub type Ran = Result<Vec<Outcome>, Vec<Diagnostic>>;
+
+/// A kind of test file.
+pub struct Kind {
+    /// How the names of its files end.
+    pub ending: &'static str,
+    /// Runs those tests of a file that are wanted, in their order; what keeps the file from being read comes back as
+    /// problems with their places.
+    pub run: fn(&Troupe, &Path, &Wanted) -> Ran,
+}
+
+/// Every kind.
+pub const KINDS: &[Kind] = &[Kind { ending: ".chat", run: play::file }];
+
+/// What came of one test.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its file.
+    pub file: PathBuf,
+    /// Where it begins, or where it failed.
+    pub line: usize,
+    /// Its name.
+    pub name: String,
+    /// Why it failed.
+    pub result: Result<(), Failure>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Why a test failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened, and what should have: lines behind `  `, `- ` or `+ `.
+    pub shown: Vec<String>,
+    /// Why, as far as it is known.
+    pub why: Vec<String>,
+    /// What would make the test pass; empty where only a person can.
+    pub edits: Vec<Edit>,
+}
+
+/// Other text for some lines of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The lines that go, from 1; an empty range puts the text before its line.
+    pub lines: Range<usize>,
+    /// What comes in their place.
+    pub text: Vec<String>,
+}
+
+/// Which tests are run.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Parts of names; nothing means all.
+    pub filters: Vec<String>,
+}
+
+impl Wanted {
+    /// Whether a test is wanted: one of the filters is in the name of its file or in its own.
+    pub fn wants(&self, file: &Path, name: &str) -> bool {
+        let file = file.to_string_lossy();
+        self.filters.is_empty() || self.filters.iter().any(|part| file.contains(part) || name.contains(part))
+    }
+}
+
+impl Failure {
+    /// One sentence.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self { why: vec![why.into()], ..Self::default() }
+    }
+}
+
+/// The text with the edits made; they do not overlap.
+pub fn edited(text: &str, edits: &[Edit]) -> String {
+    let mut edits: Vec<&Edit> = edits.iter().collect();
+    edits.sort_by_key(|edit| (edit.lines.start, edit.lines.end));
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    for edit in edits.into_iter().rev() {
+        let start = edit.lines.start.saturating_sub(1).min(lines.len());
+        let end = edit.lines.end.saturating_sub(1).clamp(start, lines.len());
+        lines.splice(start..end, edit.text.iter().map(String::as_str));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_replace_insert_and_take_away() {
+        let edit =
+            |lines, text: &[&str]| Edit { lines, text: text.iter().map(|s| (*s).to_owned()).collect() };
+        let edits = [edit(2..3, &["B", "b"]), edit(3..4, &[]), edit(5..5, &["x"])];
+        assert_eq!(edited("a\nb\nc\nd\n", &edits), "a\nB\nb\nd\nx\n");
+        assert_eq!(edited("a", &[edit(2..2, &["b"])]), "a\nb");
+    }
+
+    #[test]
+    fn a_filter_is_part_of_the_file_or_of_the_name() {
+        let wanted = |filters: &[&str]| Wanted { filters: filters.iter().map(|s| (*s).to_owned()).collect() };
+        let file = Path::new("tests/dice.chat");
+        assert!(wanted(&[]).wants(file, "x"));
+        assert!(wanted(&["dice"]).wants(file, "x"));
+        assert!(wanted(&["no", "six"]).wants(file, "a six"));
+        assert!(!wanted(&["echo"]).wants(file, "a six"));
+    }
+}
