@@ -4,6 +4,8 @@
 #[cfg(feature = "demo")]
 mod cli;
 #[cfg(feature = "demo")]
+mod crash;
+#[cfg(feature = "demo")]
 mod demo;
 mod docs;
 #[cfg(feature = "demo")]
