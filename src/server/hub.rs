@@ -293,7 +293,14 @@ impl Hub {
             .filter_map(|(session, slot)| {
                 let (jid, available) = self.domain.session(*session)?;
                 let connected = !matches!(slot.carrier, Carrier::Waiting(_));
-                Some(SessionReport { jid: jid.clone(), connected, available })
+                let unacked = match &slot.carrier {
+                    Carrier::Guest(_) => 0,
+                    Carrier::Link(link) => {
+                        link.stream.borrow().management().map_or(0, Management::unacked_len)
+                    }
+                    Carrier::Waiting(waiting) => waiting.management.unacked_len(),
+                };
+                Some(SessionReport { jid: jid.clone(), connected, available, unacked })
             })
             .collect();
         reports.sort_by(|a, b| a.jid.cmp(&b.jid));

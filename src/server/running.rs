@@ -75,6 +75,8 @@ pub struct SessionReport {
     pub connected: bool,
     /// Whether it has sent available presence.
     pub available: bool,
+    /// Stanzas that it was given and has not acknowledged.
+    pub unacked: usize,
 }
 
 /// What a server has counted since its start.
