@@ -9,7 +9,10 @@ mod crash;
 mod demo;
 mod docs;
 #[cfg(feature = "demo")]
+mod guide;
+#[cfg(feature = "demo")]
 mod init;
+#[cfg(feature = "demo")]
 mod isolation;
 #[cfg(feature = "demo")]
 mod lifecycle;
