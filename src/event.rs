@@ -33,6 +33,8 @@ pub enum Event {
     Presence(Box<Presence>),
     /// A message of ours was received, XEP-0184.
     Receipt { from: Jid, id: String },
+    /// Something about an earlier message, without words of its own.
+    Remark(Box<Remark>),
     /// One roster item changed, RFC 6121 §2.1.6, or the whole roster arrived.
     Roster(RosterChange),
     /// Something happened in a room besides talk, XEP-0045.
@@ -152,6 +154,38 @@ pub enum Class {
     Delayed,
     /// As it was sent.
     Live,
+}
+
+/// What somebody lets know about an earlier message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Sender: full JID, or occupant JID in a room; the room itself where it speaks.
+    pub from: Jid,
+    /// Where an answer goes.
+    pub place: Jid,
+    /// The room, where it comes from one.
+    pub room: Option<BareJid>,
+    /// What to call the sender.
+    pub nick: String,
+    /// Strongest identity known, as in [`Message::who`].
+    pub who: String,
+    /// How sure that is.
+    pub identity: room::Identity,
+    /// The id of the message it is about, as the sender wrote it: nobody vouches that it is one of theirs.
+    pub about: String,
+    /// What it says.
+    pub what: RemarkKind,
+}
+
+/// What a [`Remark`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemarkKind {
+    /// Everything up to the message has been seen, XEP-0333.
+    Displayed,
+    /// These reactions, in place of earlier ones; none takes them back, XEP-0444.
+    Reactions(Vec<String>),
+    /// The message is taken back, XEP-0424.
+    Retracted,
 }
 
 /// An own message that came back with `type='error'`.

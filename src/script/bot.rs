@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rhai::Dynamic;
 
 use crate::action::Action;
-use crate::event::{Answer, Event, SubscriptionVerb, Timer};
+use crate::event::{Answer, Event, RemarkKind, SubscriptionVerb, Timer};
 use crate::script::api::events::{self, AnswerObject, FailureObject};
 use crate::script::api::timer::TimerObject;
 use crate::script::chain::{handlers, handles, run_chain};
@@ -583,6 +583,11 @@ pub(super) fn simple_name(event: &Event) -> &'static str {
         Event::Presence(_) => "presence",
         Event::Receipt { .. } => "receipt",
         Event::Room(event) => event.change.name(),
+        Event::Remark(remark) => match remark.what {
+            RemarkKind::Displayed => "marker",
+            RemarkKind::Reactions(_) => "reaction",
+            RemarkKind::Retracted => "retract",
+        },
         Event::Roster(_) => "roster",
         Event::Subscription { verb, .. } => match verb {
             SubscriptionVerb::Subscribe => "subscribe",

@@ -293,8 +293,13 @@ pub(super) fn say_to(object: &Dynamic, text: &str) -> Result<(), Box<rhai::EvalA
 }
 
 fn message_names(message: &Message, addressed: bool) -> &'static [&'static str] {
+    let edited = message.replaces.is_some();
     match (message.kind, &message.room) {
         (MessageKind::Headline, _) => &["headline"],
+        (MessageKind::Groupchat, _) if edited && addressed => &["edit", "mention", "room"],
+        (MessageKind::Groupchat, _) if edited => &["edit", "room"],
+        (MessageKind::Chat | MessageKind::Normal, Some(_)) if edited => &["edit", "pm"],
+        (MessageKind::Chat | MessageKind::Normal, None) if edited => &["edit", "message"],
         (MessageKind::Groupchat, _) if addressed => &["mention", "room"],
         (MessageKind::Groupchat, _) => &["room"],
         (MessageKind::Chat | MessageKind::Normal, Some(_)) => &["pm"],

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::Session;
 use super::pending::Purpose;
+use super::remarks;
 use super::rooms::Speaker;
 use crate::event::room::Identity;
 use crate::event::{self, Bounce, Class, Event};
@@ -92,6 +93,9 @@ impl Session {
         let speaker = self.speaker(&from, &message, false);
         let stamp = delay.map(|delay| delay.stamp);
         let placed = Placed { class, from: from.clone(), stamp, stanza_id, speaker };
+        if let Some(remark) = self.remark(&message, &placed) {
+            self.event(remark);
+        }
         if let Some(event) = self.told(&message, placed) {
             self.event(Event::Message(Box::new(event)));
         }
@@ -124,7 +128,7 @@ impl Session {
     pub(super) fn told(&self, message: &Message, placed: Placed) -> Option<event::Message> {
         let lang = &self.config.lang;
         let encrypted = encryption::is_sealed(message);
-        let body = message.body(lang).filter(|_| !encrypted);
+        let body = message.body(lang).filter(|_| !encrypted && !remarks::is_stand_in(message));
         let room_user = message.payload("x", muc::USER);
         let invitation = room_user.is_some_and(|x| x.has_child("invite", muc::USER));
         let only_link = body.is_some_and(|body| oob::is_only_link(message, &body.text));
@@ -193,7 +197,7 @@ impl Session {
     }
 
     /// Room nick, roster name, the name the sender gives himself, localpart.
-    fn nick(&self, message: &Message, from: &Jid, occupant: bool) -> String {
+    pub(super) fn nick(&self, message: &Message, from: &Jid, occupant: bool) -> String {
         let bare = from.to_bare();
         let fallback = || bare.local().unwrap_or(bare.domain()).to_owned();
         if occupant {

@@ -8,6 +8,7 @@ mod own;
 mod pending;
 mod perform;
 mod presence;
+mod remarks;
 mod request;
 pub mod rooms;
 mod roster;

@@ -22,6 +22,7 @@ pub mod disco;
 pub mod displayed_markers;
 pub mod encryption;
 pub mod entity_time;
+pub mod fallback;
 pub mod hints;
 pub mod last_activity;
 pub mod moderation;
@@ -63,6 +64,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &self_ping::SelfPing,
     &occupant_id::OccupantIds,
     &retraction::Retraction,
+    &fallback::Fallback,
     &moderation::Moderation,
     &reactions::Reactions,
     &replies::Replies,

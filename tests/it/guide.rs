@@ -75,7 +75,10 @@ fn the_tutorial_works_as_it_is_written() {
         text(&child.wait_with_output().expect("it ends").stdout)
     };
     let heard = talk("hi\n!help\n!roll 2d6\n/quit\n");
-    assert!(heard.contains("Hello, ann!") && heard.contains("!roll") && heard.contains("You rolled"), "{heard}");
+    assert!(
+        heard.contains("Hello, ann!") && heard.contains("!roll") && heard.contains("You rolled"),
+        "{heard}"
+    );
 
     let script = first(&blocks, "rhai", "// help.rhai");
     fs::write(folder.join("scripts/help.rhai"), &script.text).expect("a scratch file");
@@ -104,7 +107,8 @@ fn write_scripts(folder: &Path) -> Vec<String> {
     for block in blocks().into_iter().filter(|block| block.language == "rhai") {
         let name = format!("s{}", block.line);
         fs::write(folder.join(format!("scripts/{name}.rhai")), &block.text).expect("a scratch file");
-        let grants = if block.text.contains("http::") { ", permissions: { http: [api.example.net] }" } else { "" };
+        let grants =
+            if block.text.contains("http::") { ", permissions: { http: [api.example.net] }" } else { "" };
         writeln!(yaml, "  {name}: {{ file: scripts/{name}.rhai{grants} }}").expect("a string takes all");
         names.push(name);
     }

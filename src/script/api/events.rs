@@ -12,7 +12,7 @@ use crate::event::{
 use crate::jid::BareJid;
 use crate::script::api::message::send;
 use crate::script::api::xml::XmlObject;
-use crate::script::api::{Area, Function, getter, optional, room_events};
+use crate::script::api::{Area, Function, getter, optional, remarks, room_events};
 use crate::script::error::ScriptError;
 use crate::script::host::set;
 use crate::script::turn;
@@ -279,6 +279,7 @@ pub(in crate::script) fn object(event: &Event) -> Dynamic {
         Event::Subscription { verb, from, text } => {
             Dynamic::from(SubscriptionObject(Arc::new((*verb, from.clone(), text.clone()))))
         }
+        Event::Remark(remark) => remarks::object(remark),
         Event::Invite(invite) => room_events::invitation(invite),
         Event::Room(event) => room_events::object(event),
         Event::Answer(_) | Event::Load | Event::Message(_) | Event::Timer(_) => Dynamic::UNIT,

@@ -14,6 +14,7 @@ pub mod metric;
 pub mod peer;
 pub mod rand;
 pub mod rate;
+pub mod remarks;
 pub mod respond;
 pub mod room;
 pub mod room_events;
@@ -68,6 +69,7 @@ pub const AREAS: &[Area] = &[
     respond::AREA,
     ask::AREA,
     events::AREA,
+    remarks::AREA,
     bot::AREA,
     room::AREA,
     room_events::AREA,

@@ -106,6 +106,9 @@ impl Session {
         let stamp = home.or(by_room).map(|delay| delay.stamp);
         let speaker = self.speaker(&from, message, class == Class::History);
         let placed = Placed { class, from, stamp, stanza_id, speaker };
+        if let Some(remark) = self.remark(message, &placed) {
+            self.event(remark);
+        }
         if let Some(event) = self.told(message, placed) {
             self.event(Event::Message(Box::new(event)));
         }

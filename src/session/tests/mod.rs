@@ -2,6 +2,7 @@
 
 mod login;
 mod messages;
+mod remarks;
 mod requests;
 mod rooms;
 mod roster;
