@@ -64,8 +64,8 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &self_ping::SelfPing,
     &occupant_id::OccupantIds,
     &retraction::Retraction,
-    &fallback::Fallback,
     &moderation::Moderation,
+    &fallback::Fallback,
     &reactions::Reactions,
     &replies::Replies,
 ];
