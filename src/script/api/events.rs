@@ -70,7 +70,8 @@ pub(super) const AREA: Area = Area {
         function(
             "c.from: string",
             "`subscribe` and its kin: who it is about.",
-            r#"on("subscribe", |c| log::info(`${c.from} wants to see me`));"#,
+            r#"on("subscribe", |c| log::info(`${c.from} wants to see me`));
+on("subscribed", |c| log::info(`${c.from} lets me`));"#,
         ),
         function(
             "c.text: string",

@@ -20,7 +20,8 @@ pub(super) const AREA: Area = Area {
         Function {
             signature: "log::info(text)",
             about: "What goes its way.",
-            example: r#"on("load", |e| log::info("ready"));"#,
+            example: r#"on("load", |e| log::info("ready"));
+on("unload", |e| log::info("about to be replaced"));"#,
         },
         Function {
             signature: "log::warn(text)",

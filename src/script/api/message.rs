@@ -42,7 +42,8 @@ pub(super) const AREA: Area = Area {
         property(
             "m.place: string",
             "Where an answer goes: the room, the occupant, or the sender.",
-            r#"on("message", |m| bot::send(m.place, "noted"));"#,
+            r#"on("pm", |m| bot::send(m.place, "just between us", #{ kind: "chat" }));
+on("message", |m| bot::send(m.place, "noted"));"#,
         ),
         property(
             "m.room: string",
@@ -92,7 +93,7 @@ pub(super) const AREA: Area = Area {
         property(
             "m.raw_text: string",
             "The text as it was written, before a mention of the bot is taken off.",
-            r#"on("message", |m| log::debug(m.raw_text));"#,
+            r#"on("mention", |m| log::debug(m.raw_text));"#,
         ),
         property(
             "m.subject: string",
@@ -107,7 +108,8 @@ pub(super) const AREA: Area = Area {
         property(
             "m.kind: string",
             "`chat`, `normal`, `groupchat` or `headline`.",
-            r#"on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
+            r#"on("headline", |m| log::info(m.kind));
+on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
         ),
         property(
             "m.delayed: bool",
@@ -137,7 +139,7 @@ pub(super) const AREA: Area = Area {
         property(
             "m.replaces: string",
             "The id of the message that this one corrects, or nothing.",
-            r#"on("message", |m| if m.replaces == () { m.reply("noted"); });"#,
+            r#"on("edit", |m| log::info(`${m.replaces} was meant as: ${m.text}`));"#,
         ),
         property(
             "m.stanza_id: string",

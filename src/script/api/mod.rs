@@ -161,14 +161,31 @@ pub(super) fn properties(owner: &str) -> impl Iterator<Item = &'static str> {
     all.filter(move |f| f.owner().is_some_and(|owner| short.contains(&owner))).map(Function::name)
 }
 
+/// The function whose example handles that event.
+pub(super) fn example_of(event: &str) -> Option<&'static str> {
+    let declared = format!("on(\"{}", event.strip_suffix("NAME").unwrap_or(event));
+    let closed = if event.ends_with(":NAME") { declared } else { format!("{declared}\"") };
+    let all = AREAS.iter().flat_map(|area| area.functions);
+    all.filter(|function| function.example.contains(&closed)).map(|function| function.signature).next()
+}
+
+/// The anchor that Markdown readers give a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
 /// The reference of all events and functions, in Markdown.
 pub fn reference_markdown() -> String {
     let mut page = String::from(
-        "# Script functions\n\nThis page is generated from the tables in `src/script/api`; every example is run by a test.\n\n## Events\n\n| event | happens when |\n|---|---|\n",
+        "# Script functions\n\nThis page is generated from the tables in `src/script/api`; every example is run by a test.\n\n## Events\n\n| event | happens when | example |\n|---|---|---|\n",
     );
     for (event, about) in EVENTS {
+        let example = example_of(event).map_or(String::new(), |signature| {
+            format!("[`{}`](#{})", signature.replace('|', "\\|"), anchor(signature))
+        });
         // Writing into a string cannot fail.
-        let _ = writeln!(page, "| `{event}` | {about} |");
+        let _ = writeln!(page, "| `{event}` | {about} | {example} |");
     }
     for area in AREAS {
         let _ = writeln!(page, "\n## {}\n\n{}", area.title, area.about);

@@ -33,7 +33,8 @@ pub(super) const AREA: Area = Area {
         property(
             "n.about: string",
             "The id of the message it is about: in rooms the one that the room gave it.",
-            r#"on("retract", |n| { store::del("quote/" + n.about); });"#,
+            r#"on("retract", |n| { store::del("quote/" + n.about); });
+on("marker", |n| log::debug(`read up to ${n.about}`));"#,
         ),
         property(
             "n.emojis: array",

@@ -13,7 +13,8 @@ use crate::event::room::{
     Affiliation, Departure, Invite, Lost, Occupant, Role, RoomChange, RoomEvent, RoomView, RoomsView,
 };
 use crate::event::{
-    Bounce, ChatState, Class, Event, FileLink, Presence, RosterChange, SubscriptionVerb, Timer,
+    Bounce, ChatState, Class, Event, FileLink, Presence, Remark, RemarkKind, RosterChange, SubscriptionVerb,
+    Timer,
 };
 use crate::script::api::{AREAS, reference_markdown};
 use crate::script::inspect::inspect;
@@ -43,6 +44,13 @@ fn every_example_runs_and_uses_what_it_shows() {
             bot.handle.remove();
             helper.handle.remove();
         }
+    }
+}
+
+#[test]
+fn every_event_has_an_example_that_runs() {
+    for (event, _) in crate::script::declare::EVENTS {
+        assert!(crate::script::api::example_of(event).is_some(), "no example handles `{event}`");
     }
 }
 
@@ -166,6 +174,13 @@ fn events() -> Vec<Event> {
         Event::Bounce(Bounce { from: Some(ann.clone()), id: None, error }),
         Event::Receipt { from: ann.clone(), id: "x".to_owned() },
         Event::ChatState { from: ann.clone(), state: ChatState::Composing },
+        remark(RemarkKind::Reactions(vec!["👍".to_owned()])),
+        remark(RemarkKind::Retracted),
+        remark(RemarkKind::Displayed),
+        Event::Message(Box::new(crate::event::Message {
+            replaces: Some("m1".to_owned()),
+            ..plain("ann@example.org/phone", "corrected")
+        })),
         Event::File(FileLink {
             from: ann.clone(),
             place: ann,
@@ -174,6 +189,20 @@ fn events() -> Vec<Event> {
         }),
         Event::Timer(timer),
     ]
+}
+
+fn remark(what: RemarkKind) -> Event {
+    let from = jid("ann@example.org/phone");
+    Event::Remark(Box::new(Remark {
+        place: from.clone(),
+        from,
+        room: None,
+        nick: "ann".to_owned(),
+        who: "ann@example.org".to_owned(),
+        identity: crate::event::room::Identity::Real,
+        about: "m1".to_owned(),
+        what,
+    }))
 }
 
 const DEN: &str = "den@rooms.example.org";
