@@ -15,6 +15,8 @@ mod send;
 mod status;
 mod stop;
 mod talk;
+#[cfg(feature = "demo")]
+mod test;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -73,6 +75,9 @@ enum Command {
     Run(run::Run),
     /// Find mistakes in bots.yaml and in the scripts
     Check(check::Check),
+    /// Run the tests of scripts: conversations and examples, without a network
+    #[cfg(feature = "demo")]
+    Test(test::Test),
     /// Show how the running bots stand
     Status(status::Status),
     /// Make the running process read bots.yaml and the scripts anew
@@ -134,6 +139,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(command) => init::run(command, &common),
         Command::Run(command) => run::run(command, &common),
         Command::Check(command) => check::run(command, &common),
+        #[cfg(feature = "demo")]
+        Command::Test(command) => test::run(command, &common),
         Command::Status(command) => status::run(command, &common),
         Command::Reload(command) => reload::run(command, &common),
         Command::Reconnect(command) => reconnect::run(command, &common),

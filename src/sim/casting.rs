@@ -53,6 +53,7 @@ pub struct Roles {
 }
 
 /// What is found for them.
+#[derive(Clone)]
 pub struct Cast {
     /// The world to build.
     pub setup: Setup,

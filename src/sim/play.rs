@@ -68,6 +68,13 @@ fn bounded(path: &Path) -> Result<String, String> {
     if read > LONGEST { Err(format!("is longer than {LONGEST} bytes")) } else { Ok(text) }
 }
 
+/// Plays one conversation in a world of its own.
+pub(super) fn alone(cast: &Cast, section: &Section, path: &Path) -> Outcome {
+    let began = Instant::now();
+    let (result, _) = conversation(cast, section, path, None);
+    outcome(path, section, result, began)
+}
+
 fn outcome(file: &Path, section: &Section, result: Result<(), (usize, Failure)>, began: Instant) -> Outcome {
     let (line, result) = match result {
         Ok(()) => (section.line, Ok(())),

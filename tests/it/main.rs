@@ -2,6 +2,8 @@
 //! is needed.
 
 #[cfg(feature = "demo")]
+mod bots;
+#[cfg(feature = "demo")]
 mod cli;
 #[cfg(feature = "demo")]
 mod crash;

@@ -30,6 +30,9 @@ fn every_command_of_the_readme_works() {
     fs::create_dir(folder.join("scripts")).expect("a scratch folder");
     let script = block(&readme, "rhai", "// scripts/tea.rhai");
     fs::write(folder.join("scripts/tea.rhai"), script).expect("a scratch file");
+    fs::create_dir(folder.join("tests")).expect("a scratch folder");
+    fs::write(folder.join("tests/tea.chat"), block(&readme, "text", "# tests/tea.chat"))
+        .expect("a scratch file");
     let place = format!(
         "defaults:\n  server: {}\n  tls: {{ ca: ca.pem }}\nlogin: {{ pace: none, jitter: 0s }}\n",
         server.addr()

@@ -1,0 +1,169 @@
+//! `rhapsode test`: conversations with the bots, and examples of their commands, without a network.
+
+mod junit;
+mod show;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::{Common, Failure as Stop, shown};
+use crate::config::{self, Surroundings};
+use crate::diagnostic::Diagnostic;
+use crate::sim::casting::Troupe;
+use crate::sim::examples;
+use crate::sim::suite::{self, Edit, Failure, KINDS, Kind, Outcome, Ran, Wanted, edited};
+
+/// Folders below `tests` and `scripts` that are looked into.
+const DEPTH: usize = 4;
+
+/// Arguments of `test`.
+#[derive(Args)]
+pub struct Test {
+    /// Only tests with this in the name of their file or their own
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    /// Write what the bots say into the tests, and show what changes
+    #[arg(long)]
+    bless: bool,
+    /// Write a report in the JUnit format as well
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// The tests of one file.
+struct Group {
+    name: String,
+    outcomes: Vec<Outcome>,
+}
+
+/// Runs the command.
+pub fn run(command: Test, common: &Common) -> Result<(), Stop> {
+    let troupe = troupe(common)?;
+    let wanted = Wanted { filters: command.filters };
+    let mut groups = Vec::new();
+    for (kind, file) in files(&troupe.root) {
+        let mut ran = (kind.run)(&troupe, &file, &wanted);
+        if command.bless && blessed(&file, &ran)? {
+            ran = (kind.run)(&troupe, &file, &wanted);
+        }
+        groups.push(Group { name: shown(&file), outcomes: outcomes(ran, &file, common) });
+    }
+    let ran = examples::all(&troupe, &wanted);
+    groups.push(Group { name: "examples".to_owned(), outcomes: outcomes(ran, &troupe.root, common) });
+    groups.retain(|group| !group.outcomes.is_empty());
+
+    if let Some(file) = &command.junit {
+        let report = junit::report(&groups).map_err(|why| Stop::new(format!("the report: {why}")))?;
+        std::fs::write(file, report).map_err(|why| Stop::new(format!("`{}`: {why}", file.display())))?;
+    }
+    print!("{}", show::all(&groups, common.style(std::io::stdout().is_terminal())));
+    if groups.is_empty() {
+        return nothing(&wanted);
+    }
+    let failed = groups.iter().flat_map(|group| &group.outcomes).any(|outcome| outcome.result.is_err());
+    if failed { Err(Stop::Said) } else { Ok(()) }
+}
+
+/// Nothing was run: right where there are no tests yet, a mistake where some were asked for.
+fn nothing(wanted: &Wanted) -> Result<(), Stop> {
+    if let Some(filter) = wanted.filters.first() {
+        return Err(Stop::new(format!("no test has `{filter}` in its name")));
+    }
+    eprintln!("rhapsode: there are no tests");
+    eprintln!("hint: write one into `tests/NAME.chat`, beside bots.yaml");
+    Ok(())
+}
+
+/// Scripts and bots of the folder of bots.yaml; of the working directory where there is none.
+fn troupe(common: &Common) -> Result<Troupe, Stop> {
+    let named =
+        common.config.is_some() || std::env::var_os("RHAPSODE_CONFIG").is_some_and(|it| !it.is_empty());
+    if !named && !Path::new("bots.yaml").is_file() {
+        return Ok(Troupe { root: PathBuf::new(), settings: None });
+    }
+    let file = common.file()?;
+    // Nobody logs in anywhere: a secret that is not on this machine is no reason to test nothing.
+    let var = |name: &str| std::env::var(name).ok().or_else(|| Some("simulated".to_owned()));
+    let found = config::inspect(&file, &Surroundings { var: &var, run_commands: false });
+    let root = file.parent().unwrap_or(Path::new("")).to_owned();
+    let (secrets, others): (Vec<_>, Vec<_>) = found
+        .diagnostics
+        .into_iter()
+        .filter(Diagnostic::is_error)
+        .partition(|problem| problem.name.starts_with("config::secret"));
+    if !others.is_empty() {
+        return Err(Stop::Problems(others));
+    }
+    if !secrets.is_empty() {
+        common.show(&secrets);
+        eprintln!(
+            "hint: without them tests cannot name bots of bots.yaml, only scripts; examples are not run"
+        );
+    }
+    Ok(Troupe { root, settings: found.settings })
+}
+
+/// Every test file, in the order of their names.
+fn files(root: &Path) -> Vec<(&'static Kind, PathBuf)> {
+    let mut all = Vec::new();
+    for folder in ["tests", "scripts"] {
+        look(&root.join(folder), DEPTH, &mut all);
+    }
+    all.sort();
+    let kind = |file: &PathBuf| KINDS.iter().find(|kind| file.to_string_lossy().ends_with(kind.ending));
+    all.into_iter().filter_map(|file| Some((kind(&file)?, file))).collect()
+}
+
+fn look(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) {
+    // A folder that is not there has no tests.
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && depth > 1 {
+            look(&path, depth - 1, all);
+        } else if path.is_file() {
+            all.push(path);
+        }
+    }
+}
+
+/// Makes the changes that would let the tests of a file pass; `true` where there were any.
+fn blessed(file: &Path, ran: &Ran) -> Result<bool, Stop> {
+    let failures = ran.iter().flatten().filter_map(|outcome| outcome.result.as_ref().err());
+    let edits: Vec<Edit> = failures.flat_map(|failure| failure.edits.iter().cloned()).collect();
+    if edits.is_empty() {
+        return Ok(false);
+    }
+    let refused = |why: std::io::Error| Stop::new(format!("`{}`: {why}", shown(file)));
+    let old = std::fs::read_to_string(file).map_err(refused)?;
+    let new = edited(&old, &edits);
+    let diff = similar::TextDiff::from_lines(&old, &new);
+    let name = shown(file);
+    print!("{}", diff.unified_diff().context_radius(2).header(&name, &name));
+    std::fs::write(file, new).map_err(refused)?;
+    Ok(true)
+}
+
+/// A file that cannot be read is a test that fails; where it is wrong stands on stderr too.
+fn outcomes(ran: Ran, file: &Path, common: &Common) -> Vec<Outcome> {
+    let problems = match ran {
+        Ok(outcomes) => return outcomes,
+        Err(problems) => problems,
+    };
+    common.show(&problems);
+    let line = problems.iter().find_map(Diagnostic::place).map_or(1, |place| place.position().0);
+    let told = |problem: &Diagnostic| match problem.place() {
+        Some(place) => format!("{place}: {}", problem.message),
+        None => problem.message.clone(),
+    };
+    let failure = Failure { why: problems.iter().map(told).collect(), ..Failure::default() };
+    let name = "can be read".to_owned();
+    vec![suite::Outcome {
+        file: file.to_owned(),
+        line,
+        name,
+        result: Err(failure),
+        elapsed: std::time::Duration::ZERO,
+    }]
+}

@@ -1,0 +1,123 @@
+//! The shipped scripts as people talk with them, and `rhapsode test` as other programs see it.
+
+use std::path::{Path, PathBuf};
+
+use rhapsode::sim::casting::Troupe;
+use rhapsode::sim::suite::{KINDS, Wanted};
+
+use crate::support::process::{run_to_end, text};
+use crate::support::world::scratch;
+
+#[test]
+fn the_shipped_scripts_say_what_their_conversations_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let troupe = Troupe { root: root.to_owned(), settings: None };
+    for name in ["dice", "echo", "greeter", "reminder"] {
+        let file = root.join(format!("tests/bots/{name}.chat"));
+        let outcomes = (KINDS[0].run)(&troupe, &file, &Wanted::default()).expect("it can be read");
+        assert!(outcomes.len() >= 2, "{name}");
+        for outcome in outcomes {
+            assert!(outcome.result.is_ok(), "{name}: {outcome:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_shows_what_was_said_and_what_should_have_been() {
+    let folder =
+        project("== answers\nann: hi\nbot: hi\n\n== wrong\nann: one\nbot: two\n\n== boom\nann: boom\n");
+    let output = run_to_end(&folder, &["test"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = without_times(&text(&output.stdout));
+    assert_eq!(
+        told,
+        "  tests/x.chat      1 of 3\n  examples          1 of 2\n\n\
+         \x20 ✗ tests/x.chat:9  wrong\n      ann: one\n    - bot: two\n    + bot: one\n\n\
+         \x20 ✗ tests/x.chat:12  boom\n      ann: boom\n\
+         \x20   why: scripts/x.rhai:2:54: division by zero: 1 / 0\n\
+         \x20          in closure (scripts/x.rhai:1:19)\n\n\
+         \x20 ✗ scripts/x.rhai:5  !no\n      ann: !no\n    - bot: pong\n    + bot: never\n\n\
+         2 passed, 3 failed\n"
+    );
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn blessing_writes_what_the_bot_says_and_shows_it() {
+    let folder = project("== talk\nann: one\nann: two\nbot: 2\nbot: 3\n* +1m\nbot: never\n");
+    let output = run_to_end(&folder, &["test", "--bless", "talk"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    for line in ["+bot: one", "-bot: 2", "+bot: two", "-bot: 3", "-bot: never", "1 passed, 0 failed"] {
+        assert!(told.lines().any(|found| found == line), "no `{line}` in\n{told}");
+    }
+    let blessed = std::fs::read_to_string(folder.join("tests/x.chat")).expect("it is there");
+    assert!(blessed.ends_with("== talk\nann: one\nbot: one\nann: two\nbot: two\n* +1m\n"), "{blessed}");
+}
+
+#[test]
+fn a_report_for_build_servers_is_xml() {
+    let folder = project("== fine\nann: <hi>\nbot: <hi>\n\n== wrong\nann: a\nbot: <&\n");
+    let output = run_to_end(&folder, &["test", "--junit", "out.xml", "tests/"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = std::fs::read_to_string(folder.join("out.xml")).expect("it was written");
+    for part in ["<testsuites tests=", "failures=", "classname=", "- bot: &lt;&amp;"] {
+        assert!(report.contains(part), "no `{part}` in {report}");
+    }
+}
+
+#[test]
+fn a_filter_chooses_by_file_and_by_name() {
+    let folder = project("== one\nann: 1\nbot: 1\n\n== two\nann: 2\nbot: 3\n");
+    let output = run_to_end(&folder, &["test", "one"]);
+    assert!(text(&output.stdout).ends_with("\n1 passed, 0 failed\n"));
+    let output = run_to_end(&folder, &["test", "x.chat"]);
+    assert!(text(&output.stdout).ends_with("\n1 passed, 1 failed\n"));
+    let output = run_to_end(&folder, &["test", "nowhere"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "0 passed, 0 failed\n");
+    assert_eq!(text(&output.stderr), "rhapsode: no test has `nowhere` in its name\n");
+}
+
+#[test]
+fn a_mistake_in_the_format_is_told_with_its_place() {
+    let folder = project("== one\nann: 1\n* crsh\n");
+    let output = run_to_end(&folder, &["test"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("tests/x.chat:5:1") && stderr.contains("did you mean `* crash`?"), "{stderr}");
+    assert!(text(&output.stdout).contains("✗ tests/x.chat:5"), "{}", text(&output.stdout));
+}
+
+/// A folder with one bot, one script and one test.
+fn project(sections: &str) -> PathBuf {
+    let folder = scratch();
+    for (file, content) in [
+        ("bots.yaml", YAML),
+        ("scripts/x.rhai", SCRIPT),
+        ("tests/x.chat", &format!("script: x.rhai\n\n{sections}")),
+    ] {
+        let file = folder.join(file);
+        std::fs::create_dir_all(file.parent().expect("it is in a folder")).expect("a scratch folder");
+        std::fs::write(file, content).expect("a scratch file");
+    }
+    folder
+}
+
+/// The rows without how long it took.
+fn without_times(told: &str) -> String {
+    let row = |line: &str| match line.strip_suffix(" ms").and_then(|row| row.rsplit_once(" of ")) {
+        Some((head, rest)) => format!("{head} of {}", rest.split(' ').next().unwrap_or_default()),
+        None => line.to_owned(),
+    };
+    let lines: Vec<String> = told.lines().map(row).collect();
+    lines.join("\n") + "\n"
+}
+
+const YAML: &str = "version: 1\nscripts: { x: scripts/x.rhai }\nbots:\n  x:\n    jid: x@example.org\n    password: { env: NOT_SET_ANYWHERE }\n    scripts: [x]\n";
+const SCRIPT: &str = r#"on("message", |m| {
+    if m.text == "boom" { let zero = 0; m.reply(`${1 / zero}`); }
+    m.reply(m.text); });
+command("yes", #{ help: "Say yes", example: ["!yes", "y…"] }, |m, a| m.reply("yes"));
+command("no", #{ help: "Say no", example: ["!no", "pong"] }, |m, a| m.reply("never"));
+"#;
