@@ -1,6 +1,7 @@
 //! Script files to compiled scripts, with every problem as a diagnostic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,6 +9,8 @@ use serde_json::Value;
 use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;
+use crate::ops::findings::{Findings, hidden_commands};
+use crate::script::check::{Checked, check};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::inspect::{CommandSeen, Inspected, inspect};
 use crate::script::loader::{Compiled, compile};
@@ -24,7 +27,7 @@ pub fn load(scripts: &[ScriptSettings]) -> (Library, Vec<Diagnostic>) {
         match std::fs::read_to_string(&script.file) {
             Ok(text) => match compile(&script.name, &script.file, &text) {
                 Ok(compiled) => drop(library.insert(script.name.clone(), compiled)),
-                Err(error) => diagnostics.push(diagnostic(&error)),
+                Err(error) => diagnostics.extend(refused(&error, &check(&script.file, &text))),
             },
             Err(error) => diagnostics.push(
                 Diagnostic::error("script::unreadable", format!("`{}`: {error}", script.file.display()))
@@ -35,14 +38,72 @@ pub fn load(scripts: &[ScriptSettings]) -> (Library, Vec<Diagnostic>) {
     (library, diagnostics)
 }
 
-/// Runs the declarations of every script of every bot in a shadow, with that bot's configuration: what would
+/// Why a script does not compile. The checks know the same mistake in better words, and others besides.
+fn refused(error: &ScriptError, checked: &Checked) -> Vec<Diagnostic> {
+    let mut diagnostics = checked.diagnostics.clone();
+    let known = |found: &Diagnostic| {
+        found.is_error() && found.place().is_some_and(|place| place.source.name == error.file)
+    };
+    if error.kind != Kind::Compile || !diagnostics.iter().any(known) {
+        diagnostics.insert(0, diagnostic(error));
+    }
+    diagnostics
+}
+
+/// All that is wrong in one text, as `check` says it of a script that no bot uses yet.
+pub fn examine(name: &str, file: &Path, text: &str) -> Vec<Diagnostic> {
+    match compile(name, file, text) {
+        Ok(compiled) => {
+            let library = Library::from([(name.to_owned(), compiled)]);
+            let findings = Findings::of(&library);
+            let mut diagnostics = findings.diagnostics();
+            for compiled in library.into_values() {
+                let script = ScriptUse {
+                    name: name.to_owned(),
+                    compiled,
+                    config: Value::Object(serde_json::Map::new()),
+                    limits: Limits::DEFAULT,
+                    permissions: Permissions::default(),
+                    timezone: jiff::tz::TimeZone::UTC,
+                };
+                if let Err(error) = inspect(&script, now())
+                    // Nobody grants anything to a script without a bot.
+                    && error.kind != Kind::Forbidden
+                    && !findings.covers(&error.file, error.line)
+                {
+                    diagnostics.push(diagnostic(&error));
+                }
+            }
+            diagnostics
+        }
+        Err(error) => refused(&error, &check(file, text)),
+    }
+}
+
+fn now() -> Moment {
+    Moment { at: std::time::Instant::now(), wall: jiff::Timestamp::now() }
+}
+
+/// Looks through all scripts, and runs the declarations of every script of every bot in a shadow, with that bot's configuration: what would
 /// park a script, and calls that would fail when they are reached. Many bots that use a script alike count once.
 pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
-    let now = Moment { at: std::time::Instant::now(), wall: jiff::Timestamp::now() };
+    let now = now();
+    let findings = Findings::of(library);
     let mut seen = BTreeSet::new();
-    let mut diagnostics = Vec::new();
+    let mut together = BTreeSet::new();
+    let mut diagnostics = findings.diagnostics();
     for bot in &settings.bots {
-        for (script, settings) in uses(bot, library).iter().zip(&bot.scripts) {
+        let uses = uses(bot, library);
+        // Bots that are told apart by their accounts alone have the same scripts in the same order.
+        if together.insert(uses.iter().map(|script| script.name.clone()).collect::<Vec<_>>())
+            && uses.len() > 1
+        {
+            let inspected: Vec<(&ScriptUse, Inspected)> =
+                uses.iter().filter_map(|script| Some((script, inspect(script, now).ok()?))).collect();
+            let scripts: Vec<_> = inspected.iter().map(|(script, seen)| (*script, seen)).collect();
+            diagnostics.extend(hidden_commands(&scripts));
+        }
+        for (script, settings) in uses.iter().zip(&bot.scripts) {
             let roles: Vec<String> = bot.roles.keys().cloned().collect();
             if !seen.insert((
                 script.name.clone(),
@@ -53,14 +114,20 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
                 continue;
             }
             let problems = match inspect(script, now) {
-                Ok(inspected) => {
-                    let unknown = unknown_roles(&inspected, script, bot);
-                    inspected.problems.into_iter().chain(unknown).collect()
-                }
+                Ok(inspected) => unknown_roles(&inspected, script, bot),
                 Err(error) => vec![error],
             };
-            for problem in &problems {
-                let found = at_option(diagnostic(problem), problem, settings);
+            let mut grants = findings.with(script, bot);
+            grants.extend(findings.unused_grants(script, &settings.place));
+            let known = |problem: &&ScriptError| {
+                let same =
+                    |place: &Place| place.source.name == problem.file && place.position().0 == problem.line;
+                findings.covers(&problem.file, problem.line)
+                    || grants.iter().any(|found| found.is_error() && found.place().is_some_and(same))
+            };
+            let problems: Vec<&ScriptError> = problems.iter().filter(|problem| !known(problem)).collect();
+            let found = problems.iter().map(|problem| at_option(diagnostic(problem), problem, settings));
+            for found in found.chain(grants) {
                 if !diagnostics.contains(&found) {
                     diagnostics.push(found);
                 }
@@ -144,9 +211,12 @@ fn limits(turn: TurnLimits) -> Limits {
 pub fn diagnostic(error: &ScriptError) -> Diagnostic {
     let text = std::fs::read_to_string(&error.file).unwrap_or_default();
     let source: Arc<Source> = Source::new(error.file.clone(), text);
-    let mut diagnostic = Diagnostic::error(name(error.kind), error.message.clone())
-        .at(word(&source, error.line, error.column), "")
-        .hint_if(error.hint.clone());
+    let (name, place) = match unknown_key(&source, error) {
+        Some(place) => ("script::unknown_option", place),
+        None => (name(error.kind), word(&source, error.line, error.column)),
+    };
+    let mut diagnostic =
+        Diagnostic::error(name, error.message.clone()).at(place, "").hint_if(error.hint.clone());
     for frame in &error.chain {
         if frame.file == error.file && frame.line > 0 {
             diagnostic = diagnostic.at(
@@ -156,6 +226,20 @@ pub fn diagnostic(error: &ScriptError) -> Diagnostic {
         }
     }
     diagnostic
+}
+
+/// Where an option stands that a declaration does not have; the failure knows only the declaration.
+fn unknown_key(source: &Arc<Source>, error: &ScriptError) -> Option<Place> {
+    let (_, rest) = error.message.split_once("has no option `")?;
+    let key = rest.strip_suffix('`').filter(|_| error.kind == Kind::Declaration)?;
+    let start = source.offset(error.line, error.column);
+    let text = &source.text[start..];
+    let found = text.match_indices(key).find(|(at, _)| {
+        let before = text[..*at].chars().next_back();
+        let after = text[at + key.len()..].trim_start_matches('"').trim_start();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && after.starts_with(':')
+    });
+    found.map(|(at, _)| Place::new(source, start + at..start + at + key.len()))
 }
 
 /// The word at a line and column: a caret under one letter is hard to see.
