@@ -101,6 +101,10 @@ pub(super) struct Progress {
     pub slowest: Duration,
     /// What the items ask for: void if the commit is refused.
     pub wakes: Vec<Wake>,
+    /// Due timers that stay stored, for their script does not run now.
+    pub kept: Vec<i64>,
+    /// Whether a script runs again whose timers may have been kept.
+    pub awake: bool,
     /// What loading asks for: stands in any case.
     pub standing: Vec<Wake>,
 }
@@ -237,6 +241,7 @@ impl Bot {
                     self.end(slot, host, around, progress);
                 }
                 self.wakes(&instance, around, progress);
+                progress.awake = true;
                 progress.failures.extend(dialog::orphans(&instance, &self.identity.name, around));
                 let mut slot = Slot { uses, instance: Some(instance), trouble: None };
                 self.begin(&mut slot, host, around, progress);
@@ -300,6 +305,11 @@ impl Bot {
         if !self.timer_stands(timer, around) {
             return;
         }
+        let owner = dialog::script_of(timer).unwrap_or(&timer.script);
+        if !self.may_remove(owner) {
+            progress.kept.push(timer.id);
+            return;
+        }
         if let Some(script) = dialog::script_of(timer) {
             return self.question_ends(timer, script, key, host, around, progress);
         }
@@ -340,6 +350,13 @@ impl Bot {
                 tracing::warn!(bot = %self.identity.name, script = timer.script, event, "nobody handles this timer")
             }
         }
+    }
+
+    /// Whether a timer of that script may be removed when it is due. While the script is parked its timers stay
+    /// stored: they come due again when it runs.
+    pub(super) fn may_remove(&self, script: &str) -> bool {
+        let slot = self.slots.iter().find(|slot| slot.uses.name == script);
+        slot.is_none_or(|slot| slot.instance.is_some())
     }
 
     /// Whether the timer has neither been handled nor cancelled since it was found due.
