@@ -235,9 +235,12 @@ pub(super) fn go_on(shared: &Arc<Shared>, bot: &str) {
 pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
-        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Web { .. } => {
-            None
-        }
+        Item::After { .. }
+        | Item::Cron { .. }
+        | Item::Every { .. }
+        | Item::Hook(_)
+        | Item::Retry { .. }
+        | Item::Web { .. } => None,
     }
 }
 
@@ -245,9 +248,12 @@ pub(super) fn number(item: &Item) -> Option<u64> {
 pub(super) fn hook(item: &Item) -> Option<&HookCall> {
     match item {
         Item::Hook(call) => Some(call),
-        Item::After { .. } | Item::Cron { .. } | Item::Event(_) | Item::Every { .. } | Item::Web { .. } => {
-            None
-        }
+        Item::After { .. }
+        | Item::Cron { .. }
+        | Item::Event(_)
+        | Item::Every { .. }
+        | Item::Retry { .. }
+        | Item::Web { .. } => None,
     }
 }
 
@@ -259,6 +265,8 @@ pub(super) fn timer(item: &Item) -> Option<i64> {
             _ => None,
         },
         Item::Web { reply, .. } => reply.guard(),
-        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) => None,
+        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Retry { .. } => {
+            None
+        }
     }
 }

@@ -566,8 +566,8 @@ fn run_row(
             locked(&cell.traces).record(event, trace);
         }
     }
-    // Only a replacement or a failure changes how the scripts stand.
-    if swapped || !progress.failures.is_empty() {
+    // Only a replacement, a failure or its end changes how the scripts stand.
+    if swapped || !progress.failures.is_empty() || progress.awake || bot.leaves_out() {
         let states = bot.states();
         if swapped {
             let names: Vec<String> = states.iter().map(|state| state.name.clone()).collect();

@@ -208,6 +208,7 @@ impl Ticker {
                         WakeKind::Every { at: index } => {
                             Item::Every { script, generation, at: index, due: at }
                         }
+                        WakeKind::Retry => Item::Retry { script, generation },
                     };
                     shared.push(&cell, item);
                 }
