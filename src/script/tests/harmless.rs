@@ -21,7 +21,8 @@ on("timer:tea", |t| bot::send("ann@example.org", `tea ${t.data}`));"#;
     // Only a script without a version that runs is parked: it goes, and comes back broken.
     bot.handle.swap(vec![script("other", neighbour)]);
     bot.handle.swap(vec![script("main", broken), script("other", neighbour)]);
-    bot.ask("x");
+    bot.told.wait_failure();
+    bot.try_event(message("ann@example.org", "x"));
     rig.advance(Duration::from_secs(700));
     bot.ask("y");
     rig.advance(Duration::from_secs(700));
