@@ -18,6 +18,7 @@ mod complaints;
 pub mod data;
 mod declare;
 mod dialog;
+mod due;
 pub mod error;
 mod hear;
 pub mod hook;
