@@ -12,8 +12,9 @@ use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::message::{Deliver, Stop, Swap};
 use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, ScriptStanding};
+use crate::script::error::ScriptError;
 use crate::script::pool::BotHandle;
-use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Stanza, Turned};
+use crate::script::{BotSpec, Cooldown, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Stanza, Turned};
 use crate::session;
 use crate::xml;
 
@@ -167,12 +168,26 @@ impl Sink for PoolSink {
 /// One script for the board.
 fn standing(script: ScriptState) -> ScriptStanding {
     let state = match (script.running, script.trouble) {
+        (false, Some(error)) if script.parked.is_some() => {
+            parked(script.parked.as_ref(), &error, script.skipped)
+        }
         (true, None) => "running".to_owned(),
         (true, Some(error)) => format!("running the version before: {error}"),
         (false, Some(error)) => format!("parked: {error}"),
         (false, None) => "loading".to_owned(),
     };
     ScriptStanding { name: script.name, version: script.version, state }
+}
+
+/// How a script stands that is left alone for a while.
+fn parked(cooldown: Option<&Cooldown>, last: &ScriptError, skipped: u64) -> String {
+    let Some(Cooldown { why, until }) = cooldown else { return format!("parked: {last}") };
+    let (file, line, message) = (&last.file, last.line, &last.message);
+    let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
+    format!(
+        "parked: {why}; last: {file}:{line}: {message}; tried again at {until} or on its next version; \
+         {skipped} events skipped"
+    )
 }
 
 /// The scripts of a bot, as the pool wants them.

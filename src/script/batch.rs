@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::action::Action;
 use crate::event::Event;
@@ -11,7 +11,7 @@ use crate::script::bot::{Item, Progress};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::hook::{self, HookCall};
 use crate::script::overlay::Overlay;
-use crate::script::pool::{Cell, Shared};
+use crate::script::pool::{Cell, Shared, locked};
 use crate::script::web;
 use crate::script::{Turned, memory};
 use crate::store::error::StoreError;
@@ -50,6 +50,9 @@ pub(super) fn commit(
     cell.set_committing();
     if pending.writes_shared() && shared.turnstile.is_closed_to(&cell.identity.name) {
         cell.put_back(row.items, false);
+        if row.progress.awake {
+            shared.ticker.look_again();
+        }
         if !shared.turnstile.wait(cell) {
             shared.release(cell);
         }
@@ -107,7 +110,12 @@ impl Row {
             failures: self.progress.failures,
             turns: self.progress.turns,
         };
+        log(cell, &turned.failures, self.moment.at);
         shared.ticker.settled(self.items.iter().filter_map(timer));
+        shared.ticker.keep(self.progress.kept);
+        if self.progress.awake {
+            shared.ticker.look_again();
+        }
         tell(shared, cell, turned);
     }
 
@@ -117,6 +125,9 @@ impl Row {
             return self.overtaken(shared, cell, key);
         }
         tracing::error!(bot = %cell.identity.name, %error, "a commit was refused");
+        if self.progress.awake {
+            shared.ticker.look_again();
+        }
         let culprit =
             matches!(error, StoreError::Key { .. } | StoreError::Quota { .. } | StoreError::Value { .. });
         if culprit && self.items.len() <= 1 {
@@ -140,6 +151,9 @@ impl Row {
         tracing::debug!(bot = %name, key, conflicts, "a shared value was changed by another bot; the turn runs again");
         if conflicts >= PATIENCE {
             shared.turnstile.enter(name);
+        }
+        if self.progress.awake {
+            shared.ticker.look_again();
         }
         // One event at a time is quicker than a row.
         cell.put_back(self.items, true);
@@ -166,9 +180,10 @@ impl Row {
         };
         let mut failures = self.progress.failures;
         failures.push(failure);
-        let progress = Progress { failures, turns: self.progress.turns, ..Progress::default() };
-        let timers: Vec<TimerWrite> =
-            self.items.iter().filter_map(timer).map(|id| TimerWrite::Remove { id }).collect();
+        let (kept, awake, turns) = (self.progress.kept, self.progress.awake, self.progress.turns);
+        let progress = Progress { failures, turns, kept: kept.clone(), awake, ..Progress::default() };
+        let gone = self.items.iter().filter_map(timer).filter(|id| !kept.contains(id));
+        let timers: Vec<TimerWrite> = gone.map(|id| TimerWrite::Remove { id }).collect();
         let row = Row { progress, durable: Vec::new(), ..self };
         if timers.is_empty() {
             row.done(shared, cell, &Committed::default());
@@ -186,13 +201,21 @@ impl Row {
     }
 }
 
+/// Logs what went wrong, unless it goes wrong all the time.
+fn log(cell: &Cell, failures: &[ScriptError], now: Instant) {
+    for failure in failures {
+        let ScriptError { script, event, .. } = failure;
+        let Some(silent) = locked(&cell.complaints).note(script, now) else { continue };
+        if silent > 0 {
+            tracing::warn!(bot = %cell.identity.name, script, "{silent} more failures of this script were not logged");
+        }
+        tracing::warn!(bot = %cell.identity.name, script, event, "{failure}");
+    }
+}
+
 /// Tells the sink, and lets the bot go on whatever the sink does.
 pub(super) fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
     if turned != Turned::default() {
-        for failure in &turned.failures {
-            let ScriptError { script, event, .. } = failure;
-            tracing::warn!(bot = %cell.identity.name, script, event, "{failure}");
-        }
         let sink = || memory::uncounted(|| cell.sink.turned(turned));
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(sink)).is_err() {
             tracing::error!(bot = %cell.identity.name, "the account panicked when it was told of a turn");
@@ -212,9 +235,12 @@ pub(super) fn go_on(shared: &Arc<Shared>, bot: &str) {
 pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
-        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Web { .. } => {
-            None
-        }
+        Item::After { .. }
+        | Item::Cron { .. }
+        | Item::Every { .. }
+        | Item::Hook(_)
+        | Item::Retry { .. }
+        | Item::Web { .. } => None,
     }
 }
 
@@ -222,9 +248,12 @@ pub(super) fn number(item: &Item) -> Option<u64> {
 pub(super) fn hook(item: &Item) -> Option<&HookCall> {
     match item {
         Item::Hook(call) => Some(call),
-        Item::After { .. } | Item::Cron { .. } | Item::Event(_) | Item::Every { .. } | Item::Web { .. } => {
-            None
-        }
+        Item::After { .. }
+        | Item::Cron { .. }
+        | Item::Event(_)
+        | Item::Every { .. }
+        | Item::Retry { .. }
+        | Item::Web { .. } => None,
     }
 }
 
@@ -236,6 +265,8 @@ pub(super) fn timer(item: &Item) -> Option<i64> {
             _ => None,
         },
         Item::Web { reply, .. } => reply.guard(),
-        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) => None,
+        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Retry { .. } => {
+            None
+        }
     }
 }

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use rhai::Dynamic;
 
 use crate::action::Action;
-use crate::event::{Answer, Event, RemarkKind, SubscriptionVerb, Timer};
+use crate::event::{Answer, Event, RemarkKind, SubscriptionVerb};
 use crate::script::api::events::{self, AnswerObject, FailureObject};
-use crate::script::api::timer::TimerObject;
 use crate::script::chain::{handlers, handles, run_chain};
 use crate::script::clockwork::Clockwork;
 use crate::script::declare::{Handler, Wants};
@@ -19,11 +18,12 @@ use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
 use crate::script::metrics::{Change, SeriesKey};
+use crate::script::quarantine::lossy;
+use crate::script::record::Record;
 use crate::script::rooms::Heard;
-use crate::script::turn::{Identity, TELL};
+use crate::script::turn::Identity;
 use crate::script::web::{Asking, Fetch, Reply};
-use crate::script::{Delivery, ScriptState, ScriptUse};
-use crate::store::{Scope, TimerRow};
+use crate::script::{Cooldown, Delivery, ScriptState, ScriptUse};
 
 /// Event of a failed turn.
 const ERROR: &str = "error";
@@ -33,7 +33,7 @@ pub(super) struct Bot {
     pub(super) identity: Arc<Identity>,
     pub(super) slots: Vec<Slot>,
     pub(super) clockwork: Clockwork,
-    generations: u64,
+    pub(super) generations: u64,
 }
 
 /// A script as it is used, running or parked.
@@ -41,7 +41,8 @@ pub(super) struct Slot {
     pub(super) uses: ScriptUse,
     pub(super) instance: Option<Instance>,
     /// Why it does not run, or runs in an older version.
-    trouble: Option<ScriptError>,
+    pub(super) trouble: Option<ScriptError>,
+    pub(super) record: Record,
 }
 
 /// Something a bot has to do.
@@ -55,6 +56,8 @@ pub(super) enum Item {
     Event(Delivery),
     /// Somebody called a webhook.
     Hook(Arc<HookCall>),
+    /// A script that was parked is tried again.
+    Retry { script: String, generation: u64 },
     /// What came of a request to the web.
     Web { reply: Arc<Reply>, _asking: Option<Asking> },
     /// A repetition is due.
@@ -66,7 +69,11 @@ impl Item {
     pub(super) fn counts(&self) -> bool {
         match self {
             Self::Event(_) | Self::Hook(_) => true,
-            Self::After { .. } | Self::Cron { .. } | Self::Every { .. } | Self::Web { .. } => false,
+            Self::After { .. }
+            | Self::Cron { .. }
+            | Self::Every { .. }
+            | Self::Retry { .. }
+            | Self::Web { .. } => false,
         }
     }
 }
@@ -85,6 +92,7 @@ pub(super) enum WakeKind {
     After { id: i64 },
     Cron { at: usize, slot: Timestamp },
     Every { at: usize },
+    Retry,
 }
 
 /// What a batch of items has led to so far. The writes are in [`Surroundings::pending`].
@@ -101,6 +109,10 @@ pub(super) struct Progress {
     pub slowest: Duration,
     /// What the items ask for: void if the commit is refused.
     pub wakes: Vec<Wake>,
+    /// Due timers that stay stored, for their script does not run now.
+    pub kept: Vec<i64>,
+    /// Whether a script runs again whose timers may have been kept.
+    pub awake: bool,
     /// What loading asks for: stands in any case.
     pub standing: Vec<Wake>,
 }
@@ -122,8 +134,20 @@ impl Bot {
                 .to_owned(),
             running: slot.instance.is_some(),
             trouble: slot.trouble.clone(),
+            parked: slot
+                .record
+                .parked
+                .as_ref()
+                .map(|parked| Cooldown { why: parked.why.clone(), until: parked.until }),
+            failures: slot.record.failures,
+            skipped: slot.record.skipped,
         };
         self.slots.iter().map(state).collect()
+    }
+
+    /// Whether how its scripts stand changes with every event, for one of them is left out.
+    pub(super) fn leaves_out(&self) -> bool {
+        self.slots.iter().any(|slot| slot.record.parked.is_some())
     }
 
     /// The webhooks of its scripts that run. Where two have one name, the first script's counts.
@@ -145,17 +169,13 @@ impl Bot {
         for uses in scripts {
             let before = old.iter().position(|slot| slot.uses.name == uses.name).map(|at| old.remove(at));
             let slot = match before {
-                Some(slot)
-                    if slot.instance.is_some() && slot.trouble.is_none() && same(&slot.uses, &uses) =>
-                {
-                    slot
-                }
+                Some(slot) if slot.goes_on() && same(&slot.uses, &uses) => slot,
                 before => self.replace(before, uses, host, around, progress),
             };
             self.slots.push(slot);
         }
         for slot in old {
-            self.end(slot, host, around, progress);
+            let _lost = self.end(slot, host, around, progress);
         }
     }
 
@@ -185,8 +205,15 @@ impl Bot {
             Item::Cron { script, generation, at, slot } => {
                 self.cron(script, *generation, *at, *slot, host, around, progress);
             }
-            Item::Event(delivery) => self.event(delivery, host, around, progress),
+            Item::Event(delivery) => {
+                let name = simple_name(&delivery.event);
+                self.slots.iter_mut().for_each(|slot| slot.record.skip(name));
+                self.event(delivery, host, around, progress);
+            }
             Item::Hook(call) => self.hook(call, host, around, progress),
+            Item::Retry { script, generation } => {
+                self.retry(script, *generation, host, around, progress);
+            }
             Item::Web { reply, .. } => self.web(reply, host, around, progress),
             Item::Every { script, generation, at: index, due } => {
                 let Some(at) = self.living(script, *generation) else { return };
@@ -231,21 +258,31 @@ impl Bot {
         progress: &mut Progress,
     ) -> Slot {
         self.generations += 1;
+        let mut record = before.as_ref().map(|slot| slot.record.renewed()).unwrap_or_default();
         match Instance::load(uses.clone(), &self.identity, self.generations, host, around) {
-            Ok(instance) => {
-                if let Some(slot) = before {
-                    self.end(slot, host, around, progress);
+            Ok(mut instance) => {
+                if let Some(slot) = before
+                    && let Some(lost) = self.end(slot, host, around, progress)
+                {
+                    record.lose(lost);
+                }
+                if !instance.inherit(record.lost) {
+                    let failure = lossy(&instance);
+                    record.lose(instance.dispose());
+                    progress.failures.push(failure.clone());
+                    return Slot { uses, instance: None, trouble: Some(failure), record };
                 }
                 self.wakes(&instance, around, progress);
+                progress.awake = true;
                 progress.failures.extend(dialog::orphans(&instance, &self.identity.name, around));
-                let mut slot = Slot { uses, instance: Some(instance), trouble: None };
+                let mut slot = Slot { uses, instance: Some(instance), trouble: None, record };
                 self.begin(&mut slot, host, around, progress);
                 slot
             }
             Err(failure) => {
                 progress.failures.push(failure.clone());
                 let instance = before.and_then(|slot| slot.instance);
-                Slot { uses, instance, trouble: Some(failure) }
+                Slot { uses, instance, trouble: Some(failure), record }
             }
         }
     }
@@ -255,12 +292,17 @@ impl Bot {
         run_plain(slot, "load", &key, host, around, progress);
     }
 
-    fn end(&self, mut slot: Slot, host: &mut Host, around: &mut Surroundings, progress: &mut Progress) {
+    /// Gives the bytes that the script has lost for good, if it ran.
+    fn end(
+        &self,
+        mut slot: Slot,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) -> Option<isize> {
         let key = format!("unload:{}:{}", slot.uses.compiled.version(), around.moment.wall.as_millisecond());
         run_plain(&mut slot, "unload", &key, host, around, progress);
-        if let Some(instance) = slot.instance {
-            let _leaked = instance.dispose();
-        }
+        slot.instance.map(Instance::dispose)
     }
 
     fn event(
@@ -286,77 +328,6 @@ impl Bot {
                 self.identity.rooms.hear(Heard::in_event(event));
                 self.chain(&[name], Wants::default(), key, &events::object(event), host, around, progress);
             }
-        }
-    }
-
-    fn timer(
-        &mut self,
-        timer: &Timer,
-        key: &str,
-        host: &mut Host,
-        around: &mut Surroundings,
-        progress: &mut Progress,
-    ) {
-        if !self.timer_stands(timer, around) {
-            return;
-        }
-        if let Some(script) = dialog::script_of(timer) {
-            return self.question_ends(timer, script, key, host, around, progress);
-        }
-        if let Some(reply) = Reply::interrupted(timer) {
-            self.web(&Arc::new(reply), host, around, progress);
-            return;
-        }
-        let event = format!("timer:{}", timer.name);
-        let row = TimerRow {
-            id: timer.id,
-            bot: self.identity.name.clone(),
-            script: timer.script.clone(),
-            name: timer.name.clone(),
-            due: timer.due,
-            data: timer.data.clone(),
-        };
-        let object = Dynamic::from(TimerObject(Arc::new(row)));
-        // It goes away with the turn's writes, and also if the turn fails: it would fail again.
-        around.pending.remove_timer(timer.id);
-        if timer.script == TELL {
-            return self.told(timer, key, host, around, progress);
-        }
-        match self.slots.iter().position(|slot| slot.uses.name == timer.script) {
-            Some(at) if handles(&self.slots[at], &event) => {
-                self.script_chain(
-                    at,
-                    &[event.as_str()],
-                    Wants::default(),
-                    key,
-                    &object,
-                    || Ok(()),
-                    host,
-                    around,
-                    progress,
-                );
-            }
-            _ => {
-                tracing::warn!(bot = %self.identity.name, script = timer.script, event, "nobody handles this timer")
-            }
-        }
-    }
-
-    /// Whether the timer has neither been handled nor cancelled since it was found due.
-    pub(super) fn timer_stands(&self, timer: &Timer, around: &Surroundings) -> bool {
-        self.row_stands(timer.id, &timer.script, around)
-    }
-
-    /// The same for its row in the store.
-    pub(super) fn row_stands(&self, id: i64, script: &str, around: &Surroundings) -> bool {
-        if let Some(stands) = around.pending.timer_stands(id) {
-            return stands;
-        }
-        let scope = Scope { bot: self.identity.name.clone(), script: script.to_owned() };
-        match around.reader.as_ref().map(|reader| reader.timer(&scope, id)) {
-            Some(Ok(row)) => row.is_some(),
-            // Better twice than never: the row is still there, and is looked at again.
-            Some(Err(_)) | None => true,
         }
     }
 
@@ -470,11 +441,20 @@ impl Bot {
         let (stopped, spoilt) = (ended.stopped, ended.spoilt);
         let failure = ended.failure.clone().filter(|_| event != ERROR);
         take(ended, instance, progress);
+        // What the script makes of its own failure says nothing about how it fares.
+        let too_much = match event {
+            ERROR => None,
+            _ => self.slots[at].record.note(failure.as_ref().map(|failure| failure.kind), around.moment.at),
+        };
+        let last = failure.clone();
         if spoilt {
             self.renew(at, host, around, progress);
         }
         if let Some(failure) = failure.filter(|_| handles(&self.slots[at], ERROR)) {
             self.failed(at, failure, key, host, around, progress);
+        }
+        if let (Some(why), Some(last)) = (too_much, last) {
+            self.park(at, why, last, around, progress);
         }
         stopped
     }
@@ -494,42 +474,17 @@ impl Bot {
         let before = || Ok(());
         self.script_chain(at, &[ERROR], Wants::default(), &key, &object, before, host, around, progress);
     }
+}
 
-    /// Loads a script anew whose state cannot be kept. What it has lost in cycles stays charged; a script that has
-    /// lost too much is parked.
-    fn renew(&mut self, at: usize, host: &mut Host, around: &mut Surroundings, progress: &mut Progress) {
-        let slot = &mut self.slots[at];
-        let Some(old) = slot.instance.take() else { return };
-        let limit = old.uses.limits.memory;
-        let leaked = old.dispose();
-        self.generations += 1;
-        let loaded = Instance::load(slot.uses.clone(), &self.identity, self.generations, host, around);
-        let failure = match loaded {
-            Ok(mut instance) => {
-                if instance.inherit(leaked) {
-                    self.wakes(&instance, around, progress);
-                    self.slots[at].instance = Some(instance);
-                    return;
-                }
-                let message = format!(
-                    "the script has lost {} of {} KiB in cycles of values",
-                    leaked / 1024,
-                    limit / 1024
-                );
-                let site = instance.site(None);
-                let hint = "a map that holds a closure over itself is never freed".to_owned();
-                let kind = crate::script::error::Kind::Memory;
-                ScriptError { hint: Some(hint), ..site.plain(kind, message) }
-            }
-            Err(failure) => failure,
-        };
-        progress.failures.push(failure.clone());
-        self.slots[at].trouble = Some(failure);
+impl Slot {
+    /// Whether a replacement by the same version changes nothing: it runs, or has not cooled down.
+    fn goes_on(&self) -> bool {
+        self.record.parked.is_some() || (self.instance.is_some() && self.trouble.is_none())
     }
 }
 
 /// Runs the `load` or `unload` handlers of a script.
-fn run_plain(
+pub(super) fn run_plain(
     slot: &mut Slot,
     event: &str,
     key: &str,

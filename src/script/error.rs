@@ -7,6 +7,7 @@ use rhai::{Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
 use crate::script::Limits;
 use crate::script::api;
 use crate::script::budget::Exceeded;
+use crate::script::printed::cut;
 
 /// One failure of one script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +163,7 @@ impl Site<'_> {
             error = match error {
                 EvalAltResult::ErrorInFunctionCall(function, source, inner, position) => {
                     let closure = function.starts_with("anon$");
-                    let function = if closure { "closure".to_owned() } else { function.clone() };
+                    let function = if closure { "closure".to_owned() } else { cut(function, NAME) };
                     // A call without a place is one of the runtime's own.
                     if let (Some(line), Some(column)) = (position.line(), position.position()) {
                         chain.push(Frame { function, file: file.clone(), line, column });
@@ -187,8 +188,8 @@ impl Site<'_> {
             line: position.line().unwrap_or(0),
             column: position.position().unwrap_or(0),
             chain,
-            hint,
-            ..self.plain(kind, message)
+            hint: hint.map(|hint| cut(hint, LONGEST)),
+            ..self.plain(kind, cut(message, LONGEST))
         }
     }
 
@@ -210,7 +211,7 @@ impl Site<'_> {
             E::ErrorRuntime(token, _) => match token.read_lock::<Thrown>() {
                 Some(thrown) => (thrown.kind, thrown.message.clone(), thrown.hint.clone()),
                 None if token.is_unit() => (Kind::Runtime, "the script threw an error".to_owned(), None),
-                None => (Kind::Runtime, token.to_string(), None),
+                None => (Kind::Runtime, cut(token, LONGEST), None),
             },
             E::ErrorTerminated(token, _) => self.explain_end(token.clone().try_cast::<Exceeded>()),
             E::ErrorTooManyOperations(_) => self.explain_end(Some(Exceeded::Operations)),
@@ -236,7 +237,7 @@ impl Site<'_> {
                 let (message, hint) = explain_syntax(cause);
                 (Kind::Compile, message, hint)
             }
-            other => (Kind::Runtime, lower_first(&without_place(&other.to_string())), None),
+            other => (Kind::Runtime, lower_first(&without_place(&cut(other, LONGEST))), None),
         }
     }
 
@@ -299,8 +300,16 @@ impl Site<'_> {
     }
 }
 
+/// Bytes of a message or a hint. What is thrown can be as large as a script's memory, and many times that as text.
+const LONGEST: usize = 512;
+/// Bytes of a word that somebody may have meant to write.
+const NAME: usize = 64;
+
 /// The candidate that `word` was probably meant to be: at most a third of it differs.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > NAME {
+        return None;
+    }
     let allowed = (word.chars().count() / 3).max(1);
     let ranked =
         candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));

@@ -13,6 +13,7 @@ use crate::script::api;
 use crate::script::budget;
 use crate::script::error::{Kind, Thrown};
 use crate::script::instance::Config;
+use crate::script::printed;
 use crate::script::turn;
 use crate::script::values;
 
@@ -130,6 +131,7 @@ fn overrides() -> Module {
     set(&mut module, "replace", |text: &mut ImmutableString, find: char, by: char| {
         replace(text, find.encode_utf8(&mut [0; 4]), by.encode_utf8(&mut [0; 4]))
     });
+    printed::register(&mut module);
     set(&mut module, "to_string", |thrown: &mut Thrown| thrown.message.clone());
     FuncRegistration::new_getter("message")
         .set_into_module(&mut module, |thrown: &mut Thrown| thrown.message.clone());

@@ -23,7 +23,7 @@ use crate::script::loader::Inner;
 use crate::script::memory;
 use crate::script::metrics::Changes;
 use crate::script::overlay::Overlay;
-use crate::script::turn::{self, Effects, Identity, Turn};
+use crate::script::turn::{self, Effects, Identity, Lines, Turn};
 use crate::script::web::Fetch;
 use crate::script::{Limits, Permissions, ScriptUse};
 use crate::store;
@@ -332,9 +332,11 @@ impl Instance {
             arities: self.uses.compiled.inner.arities.clone(),
             answers: self.declared.answers.clone(),
             waiting: self.after.keys().copied().collect::<BTreeSet<i64>>(),
+            asked: self.requests.len(),
             loaded: None,
             declared: None,
             hops: around.hops,
+            lines: Lines::default(),
             stopped: false,
             ordinal: 0,
             calls: 0,
@@ -389,6 +391,9 @@ fn measure(
     drop(running);
     // Nothing but `leave` takes the turn away, and it was entered above.
     let turn = turn::leave().expect("the turn entered above");
+    if let Some(more) = turn.lines.unwritten() {
+        tracing::info!(bot = site.bot, script = site.script, event = site.event, "… {more} more lines");
+    }
     (turn, result, growth, elapsed)
 }
 

@@ -15,9 +15,11 @@ mod chain;
 pub mod check;
 mod clockwork;
 mod command;
+mod complaints;
 pub mod data;
 mod declare;
 mod dialog;
+mod due;
 pub mod error;
 mod hear;
 pub mod hook;
@@ -33,7 +35,10 @@ pub mod outside;
 mod overlay;
 mod pattern;
 pub mod pool;
+mod printed;
+mod quarantine;
 mod rates;
+mod record;
 mod reserved;
 pub mod roles;
 mod rooms;
@@ -53,6 +58,7 @@ mod web;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -197,6 +203,21 @@ pub struct ScriptState {
     pub running: bool,
     /// Why it does not, or why it runs in an older version.
     pub trouble: Option<ScriptError>,
+    /// Where it is parked because it kept failing: why, and until when.
+    pub parked: Option<Cooldown>,
+    /// Turns that failed since the bot began.
+    pub failures: u64,
+    /// Events that it did not get while it was parked.
+    pub skipped: u64,
+}
+
+/// A script that kept failing is left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cooldown {
+    /// `10 turns in a row failed`
+    pub why: String,
+    /// When it is tried again, if no other version comes before.
+    pub until: Timestamp,
 }
 
 /// What became of some events of one bot.

@@ -19,6 +19,7 @@ use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::script::batch;
 use crate::script::bot::{Bot, Item, Progress, Wake, simple_name};
+use crate::script::complaints::Complaints;
 use crate::script::data::{Data, Read};
 use crate::script::hook::{Hook, Hooks};
 use crate::script::host::Host;
@@ -110,6 +111,8 @@ pub(super) struct Cell {
     scripts: Mutex<Vec<ScriptState>>,
     hooks: Mutex<Vec<Hook>>,
     traces: Mutex<Traces>,
+    /// Failures that were logged.
+    pub complaints: Mutex<Complaints>,
 }
 
 #[derive(Default)]
@@ -224,6 +227,7 @@ impl Pool {
             scripts: Mutex::default(),
             hooks: Mutex::default(),
             traces: Mutex::default(),
+            complaints: Mutex::default(),
             identity,
         });
         locked(&self.shared.bots).insert(cell.identity.name.clone(), Arc::downgrade(&cell));
@@ -562,8 +566,8 @@ fn run_row(
             locked(&cell.traces).record(event, trace);
         }
     }
-    // Only a replacement or a failure changes how the scripts stand.
-    if swapped || !progress.failures.is_empty() {
+    // Only a replacement, a failure or its end changes how the scripts stand.
+    if swapped || !progress.failures.is_empty() || progress.awake || bot.leaves_out() {
         let states = bot.states();
         if swapped {
             let names: Vec<String> = states.iter().map(|state| state.name.clone()).collect();

@@ -39,7 +39,7 @@ struct State {
     next_due: Option<Timestamp>,
     /// Stored timers that are on their way to a bot.
     flying: BTreeSet<i64>,
-    /// Due timers whose bot is not here.
+    /// Due timers whose bot is not here, or whose script is parked.
     orphans: BTreeSet<i64>,
     /// Due timers whose bot had no room when they were last tried. They stay stored, in front of later ones.
     refused: BTreeSet<i64>,
@@ -160,6 +160,15 @@ impl Ticker {
         }
     }
 
+    /// Due timers stay stored for a script that does not run: until [`Ticker::look_again`] they are left alone.
+    pub(super) fn keep(&self, ids: Vec<i64>) {
+        let mut state = locked(&self.state);
+        for id in ids {
+            state.flying.remove(&id);
+            state.orphans.insert(id);
+        }
+    }
+
     /// Stored timers did not reach the bot they were on their way to: they are looked for anew.
     pub(super) fn lost(&self, ids: impl Iterator<Item = i64>) {
         let any = {
@@ -199,6 +208,7 @@ impl Ticker {
                         WakeKind::Every { at: index } => {
                             Item::Every { script, generation, at: index, due: at }
                         }
+                        WakeKind::Retry => Item::Retry { script, generation },
                     };
                     shared.push(&cell, item);
                 }
@@ -273,6 +283,9 @@ impl Ticker {
     /// Hands a due timer to its bot; false if the bot has no room now.
     fn deliver(&self, shared: &Arc<Shared>, row: TimerRow, now: Moment) -> bool {
         let id = row.id;
+        if locked(&self.state).orphans.contains(&id) {
+            return true;
+        }
         let Some(cell) = shared.bot(&row.bot) else {
             locked(&self.state).orphans.insert(id);
             return true;

@@ -26,6 +26,7 @@ use crate::script::error::{Kind, Thrown};
 use crate::script::memory;
 use crate::script::metrics::{Changes, Metrics};
 use crate::script::overlay::{Entry, Found, Overlay};
+use crate::script::printed::cut;
 use crate::script::rates::Rates;
 use crate::script::reserved;
 use crate::script::roles::People;
@@ -102,12 +103,16 @@ pub(super) struct Turn {
     pub answers: Arc<BTreeSet<String>>,
     /// Numbers of the closures that wait for `timer::after`.
     pub waiting: BTreeSet<i64>,
+    /// Closures that wait for answers.
+    pub asked: usize,
     /// The engine's state when loading had come to its end.
     pub loaded: Option<GlobalRuntimeState>,
     /// What is being declared; absent in handlers.
     pub declared: Option<Box<Declared>>,
     /// How many words of bots to each other have led to this turn.
     pub hops: u32,
+    /// Lines it wanted to log.
+    pub lines: Lines,
     /// Whether `m.stop()` was called.
     pub stopped: bool,
     /// Names made so far, so that no two are the same.
@@ -136,6 +141,32 @@ pub(super) struct Effects {
 
 /// Closures of one script that may wait for `timer::after`.
 pub(super) const AFTER: usize = 100;
+
+/// Closures of one script that may wait for the answers to its requests.
+pub(super) const REQUESTS: usize = 100;
+
+/// Lines that one turn has logged, and those it wanted to.
+#[derive(Default)]
+pub(super) struct Lines(usize);
+
+impl Lines {
+    /// Lines that one turn may log.
+    const MOST: usize = 50;
+
+    /// Counts a line, and says whether it is written.
+    pub(super) fn take(&mut self) -> bool {
+        self.0 = self.0.saturating_add(1);
+        self.0 <= Self::MOST
+    }
+
+    /// How many lines were not written, where there were too many.
+    pub(super) fn unwritten(&self) -> Option<usize> {
+        self.0.checked_sub(Self::MOST).filter(|more| *more > 0)
+    }
+}
+
+/// Bytes of a line in the log.
+pub(super) const LINE: usize = 4_096;
 
 /// The script's name of timers that are words to a bot: all its scripts hear them.
 pub(super) const TELL: &str = "tell:";
@@ -215,7 +246,13 @@ pub(super) fn forget_closures() {
 pub(super) fn print(text: &str, line: Option<usize>) {
     // There may be no turn while an imported module is compiled; its prints say nothing about a bot.
     drop(with(|turn| {
-        memory::uncounted(|| tracing::info!(bot = %turn.bot.name, script = %turn.script, line, "{text}"));
+        if !turn.lines.take() {
+            return Ok(());
+        }
+        memory::uncounted(|| {
+            let text = cut(text, LINE);
+            tracing::info!(bot = %turn.bot.name, script = %turn.script, line, "{text}");
+        });
         Ok(())
     }));
 }
@@ -269,6 +306,18 @@ impl Turn {
         self.weigh(weight)?;
         memory::uncounted(|| self.effects.actions.push(make()));
         Ok(())
+    }
+
+    /// Whether one more closure may wait for an answer.
+    ///
+    /// # Errors
+    /// Where too many wait.
+    pub(super) fn may_ask(&self) -> Result<(), Thrown> {
+        if self.asked + self.effects.requests.len() < REQUESTS {
+            return Ok(());
+        }
+        let message = format!("{REQUESTS} functions of this script wait for answers already");
+        Err(Thrown::new(Kind::Operations, message).hint("ask again when some have come"))
     }
 
     /// The value under `key`, own writes first, and when it expires.
@@ -533,4 +582,18 @@ impl Turn {
 /// A failure of the store, told to the script.
 pub(super) fn from_store(error: &StoreError) -> Thrown {
     Thrown::new(Kind::Store, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_logs_some_lines_and_counts_the_others() {
+        let mut lines = Lines::default();
+        assert_eq!((0..50).filter(|_| lines.take()).count(), 50);
+        assert_eq!(lines.unwritten(), None);
+        assert_eq!((0..7).filter(|_| lines.take()).count(), 0);
+        assert_eq!(lines.unwritten(), Some(7));
+    }
 }

@@ -7,17 +7,25 @@ use crate::script::api::time::Time;
 
 /// How deep a stored value may nest.
 pub(super) const DEPTH: usize = 32;
+/// Bytes of a value as JSON in memory: more than any of its users takes.
+const LARGEST: usize = 2 * 1024 * 1024;
 
 /// The value as JSON.
 ///
 /// # Errors
 /// In words, where the value holds something that cannot be stored: a function, an event, a float that is no
-/// number, or more than 32 levels.
+/// number, more than 32 levels, or more than 2 MiB.
 pub(super) fn to_json(value: &Dynamic) -> Result<Value, String> {
-    convert(value, DEPTH)
+    convert(value, DEPTH, &mut { LARGEST })
 }
 
-fn convert(value: &Dynamic, depth: usize) -> Result<Value, String> {
+/// `left` is how many bytes may still be taken: values share their parts, JSON does not.
+fn convert(value: &Dynamic, depth: usize, left: &mut usize) -> Result<Value, String> {
+    let mut take = |bytes: usize| {
+        *left = left.checked_sub(bytes).ok_or("the value takes more than 2 MiB")?;
+        Ok::<(), String>(())
+    };
+    take(32)?;
     let depth = depth.checked_sub(1).ok_or("the value nests more than 32 levels deep")?;
     if value.is_unit() {
         return Ok(Value::Null);
@@ -34,6 +42,7 @@ fn convert(value: &Dynamic, depth: usize) -> Result<Value, String> {
             .ok_or_else(|| format!("`{number}` cannot be stored"));
     }
     if let Ok(text) = value.as_immutable_string_ref() {
+        take(text.len())?;
         return Ok(Value::String(text.to_string()));
     }
     if let Ok(character) = value.as_char() {
@@ -42,12 +51,15 @@ fn convert(value: &Dynamic, depth: usize) -> Result<Value, String> {
     if let Ok(array) = value.as_array_ref() {
         return array
             .iter()
-            .map(|item| convert(item, depth))
+            .map(|item| convert(item, depth, left))
             .collect::<Result<Vec<_>, _>>()
             .map(Value::Array);
     }
     if let Ok(map) = value.as_map_ref() {
-        let pairs = map.iter().map(|(key, item)| Ok((key.to_string(), convert(item, depth)?)));
+        let pairs = map.iter().map(|(key, item)| {
+            *left = left.checked_sub(key.len() + 48).ok_or("the value takes more than 2 MiB")?;
+            Ok((key.to_string(), convert(item, depth, left)?))
+        });
         return pairs.collect::<Result<serde_json::Map<_, _>, String>>().map(Value::Object);
     }
     if let Some(time) = value.read_lock::<Time>() {

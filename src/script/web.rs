@@ -158,6 +158,11 @@ impl Bot {
                 if !self.row_stands(*guard, script, around) {
                     return;
                 }
+                if !self.may_remove(script) {
+                    // The answer is lost, the request is not: its guard tells the script when it runs again.
+                    progress.kept.push(*guard);
+                    return;
+                }
                 // As with timers: it goes with the turn's writes, and also if the turn fails.
                 around.pending.remove_timer(*guard);
                 let event = format!("answer:{name}");

@@ -220,6 +220,7 @@ fn status(show: &str, text: &str) -> Checked<()> {
 fn ask(kind: &str, to: &str, payload: &Dynamic, f: FnPtr) -> Checked<String> {
     turn::act(|turn| {
         declare::callback(&turn.arities, f.clone(), 1, "the function that gets the answer")?;
+        turn.may_ask()?;
         let id = turn.next_id();
         let token = format!("{}/{id}", turn.script);
         request(turn, kind, to, payload, &token)?;

@@ -323,6 +323,7 @@ fn ask(method: &str, url: &str, opts: &Map, content: Option<Content>, then: Then
             }
             Then::Function(f) => {
                 declare::callback(&turn.arities, f.clone(), 1, "the function that gets the answer")?;
+                turn.may_ask()?;
                 let key = memory::uncounted(|| key.clone());
                 memory::uncounted(|| turn.effects.requests.push((key, f)));
                 Wanted::Function

@@ -2,14 +2,15 @@
 
 use rhai::{Dynamic, EvalAltResult, Module};
 
-use crate::script::api::{Area, Function, bounded, put};
+use crate::script::api::{Area, Function, put};
 use crate::script::memory;
+use crate::script::printed::cut;
 use crate::script::turn::{self, Turn};
 
 pub(super) const AREA: Area = Area {
     title: "Log",
     module: Some("log"),
-    about: "Lines for the operator, with the bot's and the script's name. They are kept even when the turn fails. `print` is `log::info`.",
+    about: "Lines for the operator, with the bot's and the script's name. They are kept even when the turn fails: up to 50 of each turn, of 4096 bytes each. `print` is `log::info`.",
     objects: &[],
     functions: &[
         Function {
@@ -64,7 +65,10 @@ fn register(module: &mut Module) {
 
 fn line(text: &Dynamic, write: impl FnOnce(&Turn, &str)) -> Checked<()> {
     turn::with(|turn| {
-        let limit = turn.limits.string;
-        memory::uncounted(|| bounded(text, limit).map(|text| write(turn, &text)))
+        if !turn.lines.take() {
+            return Ok(());
+        }
+        memory::uncounted(|| write(turn, &cut(text, turn::LINE)));
+        Ok(())
     })
 }

@@ -35,6 +35,7 @@ use rhai::{Dynamic, FuncRegistration, Module, Shared, Variant};
 use crate::script::declare::EVENTS;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::placed;
+use crate::script::printed::cut;
 
 /// One area of functions.
 pub struct Area {
@@ -300,7 +301,7 @@ pub(super) fn span(value: &Dynamic) -> Result<std::time::Duration, Thrown> {
             .map(std::time::Duration::from_secs_f64)
     };
     read.ok_or_else(|| {
-        Thrown::new(Kind::Runtime, format!("`{value}` is no span"))
+        Thrown::new(Kind::Runtime, format!("`{}` is no span", cut(value, 64)))
             .hint("write \"90s\", \"15m\" or \"1h30m\"")
     })
 }

@@ -443,6 +443,7 @@ fn affiliations(room: &BareJid, name: &str, f: FnPtr) -> Checked<String> {
     turn::act(|turn| {
         let affiliation = affiliation(name)?;
         declare::callback(&turn.arities, f.clone(), 1, "the function that gets the list")?;
+        turn.may_ask()?;
         let id = turn.next_id();
         let token = format!("{}/{id}", turn.script);
         turn.push(512, || {

@@ -7,6 +7,7 @@ mod commands;
 mod counts;
 mod examples;
 mod feeds;
+mod harmless;
 mod hooks;
 mod load;
 mod respond;
