@@ -11,6 +11,7 @@ pub mod api;
 mod batch;
 mod bot;
 mod budget;
+mod builtin;
 mod chain;
 mod clockwork;
 mod command;
@@ -48,6 +49,7 @@ mod turn;
 mod turnstile;
 mod values;
 mod web;
+pub mod worst;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -34,6 +34,7 @@ use crate::script::ticker::Ticker;
 use crate::script::trace::{self, Trace, Traces};
 use crate::script::turn::{self, Identity};
 use crate::script::turnstile::Turnstile;
+use crate::script::worst::Worst;
 use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink, Turned};
 use crate::store::error::StoreError;
 
@@ -110,6 +111,7 @@ pub(super) struct Cell {
     scripts: Mutex<Vec<ScriptState>>,
     hooks: Mutex<Vec<Hook>>,
     traces: Mutex<Traces>,
+    worst: Mutex<Worst>,
 }
 
 #[derive(Default)]
@@ -224,6 +226,7 @@ impl Pool {
             scripts: Mutex::default(),
             hooks: Mutex::default(),
             traces: Mutex::default(),
+            worst: Mutex::default(),
             identity,
         });
         locked(&self.shared.bots).insert(cell.identity.name.clone(), Arc::downgrade(&cell));
@@ -314,6 +317,11 @@ impl BotHandle {
     /// What the bot's scripts count.
     pub fn metrics(&self) -> Vec<Metric> {
         self.cell.identity.metrics.all()
+    }
+
+    /// The most that one turn, or the loading of one script, has taken so far.
+    pub fn worst(&self) -> Worst {
+        *locked(&self.cell.worst)
     }
 
     /// Whether the bot runs on the slow lane, because a turn took long.
@@ -574,6 +582,7 @@ fn run_row(
     }
     drop(guard);
     *reader = around.reader.take();
+    locked(&cell.worst).take();
     cell.judge(progress.slowest);
     shared.set_wakes(cell, moment, std::mem::take(&mut progress.standing));
     batch::commit(shared, cell, work.items, around.pending, progress, moment);
