@@ -3,8 +3,7 @@
 //! `cargo bench --bench isolation -- [--seconds S] [--runs R] [--json]`
 //!
 //! Good bots run `scripts/echo.rhai` and are asked 1,000 times a second in all; hostile ones are asked ten times a
-//! second each, and answer with an endless loop, with strings that grow, or with arrays that grow, under the
-//! limits that every bot has. The time from delivery to the sink counts, the store included.
+//! second each, and run what is worst in `tests/hostile`, under the limits that every bot has. The time from delivery to the sink counts, the store included.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -239,8 +238,16 @@ const RATE: f64 = 1000.0;
 /// Questions a second to each hostile bot.
 const ATTACK_RATE: f64 = 10.0;
 
-const ATTACKS: [&str; 3] = [
-    r#"on("message", |m| { loop {} });"#,
-    r#"on("message", |m| { let s = "a"; loop { s += s; } });"#,
-    r#"on("message", |m| { let all = []; loop { all.push([1, 2, 3, "grows"]); } });"#,
+/// The worst kinds of the corpus: they fill their time in built-in functions, take all memory, or keep it.
+const ATTACKS: [&str; 10] = [
+    include_str!("../tests/hostile/native-nested.rhai"),
+    include_str!("../tests/hostile/grow-closures.rhai"),
+    include_str!("../tests/hostile/grow-map-strings.rhai"),
+    include_str!("../tests/hostile/recursion-caught.rhai"),
+    include_str!("../tests/hostile/regex-unicode.rhai"),
+    include_str!("../tests/hostile/sort-liar.rhai"),
+    include_str!("../tests/hostile/cycle-map.rhai"),
+    include_str!("../tests/hostile/state-closures.rhai"),
+    include_str!("../tests/hostile/throw-loop.rhai"),
+    include_str!("../tests/hostile/xml-builder.rhai"),
 ];

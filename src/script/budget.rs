@@ -39,6 +39,8 @@ const UNLIMITED: Budget = Budget { deadline: u64::MAX, ceiling: isize::MAX, oper
 
 thread_local! {
     static LEFT: Cell<Budget> = const { Cell::new(UNLIMITED) };
+    /// What the turn has been told to end for.
+    static OVER: Cell<Option<Exceeded>> = const { Cell::new(None) };
 }
 
 /// Milliseconds since [`epoch`], kept by one thread: reading a clock at every operation costs a third.
@@ -57,6 +59,8 @@ impl Running {
         let started = Instant::now();
         let now = started.duration_since(epoch()).as_millis() as u64;
         let before = memory::held();
+        memory::mark();
+        OVER.set(None);
         LEFT.set(Budget {
             deadline: now.saturating_add(limits.turn.as_millis() as u64).saturating_add(1),
             ceiling: before.saturating_add_unsigned(memory),
@@ -65,9 +69,20 @@ impl Running {
         Self { started, before }
     }
 
+    /// What the turn was told to end for, even if it did not: some built-in functions keep the errors of the
+    /// closures that they call to themselves.
+    pub(super) fn exceeded(&self) -> Option<Exceeded> {
+        OVER.get()
+    }
+
     /// How long the turn has run.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// How much more than at the start the thread's memory was at its largest.
+    pub(super) fn peak(&self) -> usize {
+        usize::try_from(memory::peak() - self.before).unwrap_or(0)
     }
 
     /// By how much the thread's memory has grown since the start.
@@ -85,6 +100,14 @@ impl Drop for Running {
 
 /// Counts one operation and says whether the turn must end.
 pub(super) fn spend() -> Option<Exceeded> {
+    let exceeded = check();
+    if exceeded.is_some() {
+        OVER.set(exceeded);
+    }
+    exceeded
+}
+
+fn check() -> Option<Exceeded> {
     LEFT.with(|cell| {
         let mut left = cell.get();
         left.operations = match left.operations.checked_sub(1) {

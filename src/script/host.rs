@@ -11,6 +11,7 @@ use rhai::{
 use crate::script::Limits;
 use crate::script::api;
 use crate::script::budget;
+use crate::script::builtin;
 use crate::script::error::{Kind, Thrown};
 use crate::script::instance::Config;
 use crate::script::printed;
@@ -112,6 +113,7 @@ type Checked<T> = Result<T, Box<EvalAltResult>>;
 /// `disable_symbol` covers keywords only; a function registered later shadows the earlier one.
 fn overrides() -> Module {
     let mut module = Module::new();
+    builtin::register(&mut module);
     let sleepless = || {
         Thrown::new(Kind::Forbidden, "`sleep` is not available: a script never waits")
             .hint("use `timer::after(\"5s\", || ...)`")

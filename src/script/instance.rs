@@ -25,6 +25,7 @@ use crate::script::metrics::Changes;
 use crate::script::overlay::Overlay;
 use crate::script::turn::{self, Effects, Identity, Lines, Turn};
 use crate::script::web::Fetch;
+use crate::script::worst;
 use crate::script::{Limits, Permissions, ScriptUse};
 use crate::store;
 
@@ -380,7 +381,13 @@ fn measure(
     let elapsed = running.elapsed();
     // The failure outlives the turn, what it was made from does not: only the latter is the script's memory.
     let result = match outcome {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => match running.exceeded() {
+            Some(exceeded) => {
+                let ended = EvalAltResult::ErrorTerminated(Dynamic::from(exceeded), Position::NONE);
+                Err(memory::uncounted(|| site.eval(&ended)))
+            }
+            None => Ok(()),
+        },
         Ok(Err(error)) => Err(memory::uncounted(|| site.eval(&error))),
         Err(panic) => Err(memory::uncounted(|| panicked(site, panic.as_ref()))),
     };
@@ -388,6 +395,8 @@ fn measure(
         turn::forget_closures();
     }
     let growth = running.growth();
+    // With the time it takes to free what the turn had built.
+    worst::note(running.elapsed(), running.peak());
     drop(running);
     // Nothing but `leave` takes the turn away, and it was entered above.
     let turn = turn::leave().expect("the turn entered above");

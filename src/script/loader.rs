@@ -95,7 +95,7 @@ fn compile_here(site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, Scr
     let root = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut host = Host::new();
     let engine = host.engine_mut();
-    engine.set_module_resolver(Confined { root, seen: seen.clone() });
+    engine.set_module_resolver(Confined { root, seen: seen.clone(), open: Mutex::default() });
     // `config` is known to the text, though its value comes when it runs.
     let mut scope = Scope::new();
     scope.push("config", ());
@@ -168,9 +168,30 @@ struct Import {
 struct Confined {
     root: PathBuf,
     seen: Seen,
+    /// Modules that are being loaded, each for the one before it.
+    open: Mutex<Vec<String>>,
 }
 
 impl Confined {
+    /// Notes that a module is being loaded: what imports itself would go on until the stack ends.
+    fn enter(&self, name: &str) -> Result<(), Thrown> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.iter().any(|other| other == name) {
+            let message = format!("`{name}` imports itself: {}", way(&open, name));
+            return Err(Thrown::new(Kind::Import, message).hint("move what both need into a third module"));
+        }
+        if open.len() >= DEPTH {
+            let message = format!("more than {DEPTH} modules import each other: {}", way(&open, name));
+            return Err(Thrown::new(Kind::Import, message));
+        }
+        open.push(name.to_owned());
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    }
+
     /// The text of a module, from the first look at it.
     fn source(&self, name: &str) -> Result<(PathBuf, String), Thrown> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,6 +236,13 @@ pub(super) fn module_source(root: &Path, name: &str) -> Result<(PathBuf, String)
     Ok((path, source))
 }
 
+/// Modules that may be loaded for each other.
+const DEPTH: usize = 16;
+
+fn way(open: &[String], name: &str) -> String {
+    open.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(" → ")
+}
+
 /// Reads a file whose real place is inside of `root`, whatever links lead to it.
 fn read_within(root: &Path, path: &Path) -> Result<String, String> {
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
@@ -244,12 +272,15 @@ impl ModuleResolver for Confined {
             }
             error
         };
-        let ast = self.compile(engine, name).map_err(place)?;
-        let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(|error| {
-            let file = ast.source().unwrap_or_default().to_owned();
-            Box::new(EvalAltResult::ErrorInModule(file, error, position))
-        })?;
-        Ok(module.into())
+        self.enter(name).map_err(|thrown| place(thrown.into()))?;
+        let module = self.compile(engine, name).map_err(place).and_then(|ast| {
+            Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(|error| {
+                let file = ast.source().unwrap_or_default().to_owned();
+                Box::new(EvalAltResult::ErrorInModule(file, error, position))
+            })
+        });
+        self.leave();
+        Ok(module?.into())
     }
 
     fn resolve_ast(

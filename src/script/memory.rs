@@ -17,11 +17,23 @@ static ALLOCATOR: Counting = Counting;
 thread_local! {
     /// Bytes allocated minus bytes freed by this thread. Negative where it frees what others allocated.
     static HELD: Cell<isize> = const { Cell::new(0) };
+    /// The most that was held since [`mark`].
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 /// Bytes this thread has allocated and not freed; only differences mean something.
 pub fn held() -> isize {
     HELD.with(Cell::get)
+}
+
+/// Starts to watch for the most that is held at once.
+pub(super) fn mark() {
+    PEAK.set(held());
+}
+
+/// The most that was held at once since [`mark`], what is [`uncounted`] included.
+pub(super) fn peak() -> isize {
+    PEAK.get()
 }
 
 /// Runs `work` without counting what it allocates and frees: for what leaves the script, and so is freed elsewhere.
@@ -38,7 +50,13 @@ pub fn uncounted<T>(work: impl FnOnce() -> T) -> T {
 
 fn count(bytes: isize) {
     // A thread that is ending has no counter any more, and runs no script either.
-    let _ended = HELD.try_with(|held| held.set(held.get().wrapping_add(bytes)));
+    let _ended = HELD.try_with(|held| {
+        let now = held.get().wrapping_add(bytes);
+        held.set(now);
+        if bytes > 0 {
+            PEAK.with(|peak| peak.set(peak.get().max(now)));
+        }
+    });
 }
 
 // SAFETY: every call goes unchanged to `System`, which keeps the contract; counting touches no memory but a
@@ -82,6 +100,17 @@ mod tests {
         assert_eq!(held() - before, 30_000);
         drop(bytes);
         assert_eq!(held(), before);
+    }
+
+    #[test]
+    fn the_peak_stays_when_what_made_it_is_freed() {
+        mark();
+        let before = held();
+        drop(vec![0u8; 40_000]);
+        drop(uncounted(|| vec![0u8; 10_000]));
+        assert_eq!(peak() - before, 40_000);
+        mark();
+        assert!(peak() - before < 40_000);
     }
 
     #[test]

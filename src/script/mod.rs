@@ -11,6 +11,7 @@ pub mod api;
 mod batch;
 mod bot;
 mod budget;
+mod builtin;
 mod chain;
 pub mod check;
 mod clockwork;
@@ -54,6 +55,7 @@ mod turn;
 mod turnstile;
 mod values;
 mod web;
+pub mod worst;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

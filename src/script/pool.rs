@@ -35,6 +35,7 @@ use crate::script::ticker::Ticker;
 use crate::script::trace::{self, Trace, Traces};
 use crate::script::turn::{self, Identity};
 use crate::script::turnstile::Turnstile;
+use crate::script::worst::Worst;
 use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink, Turned};
 use crate::store::error::StoreError;
 
@@ -113,6 +114,7 @@ pub(super) struct Cell {
     traces: Mutex<Traces>,
     /// Failures that were logged.
     pub complaints: Mutex<Complaints>,
+    worst: Mutex<Worst>,
 }
 
 #[derive(Default)]
@@ -228,6 +230,7 @@ impl Pool {
             hooks: Mutex::default(),
             traces: Mutex::default(),
             complaints: Mutex::default(),
+            worst: Mutex::default(),
             identity,
         });
         locked(&self.shared.bots).insert(cell.identity.name.clone(), Arc::downgrade(&cell));
@@ -318,6 +321,11 @@ impl BotHandle {
     /// What the bot's scripts count.
     pub fn metrics(&self) -> Vec<Metric> {
         self.cell.identity.metrics.all()
+    }
+
+    /// The most that one turn, or the loading of one script, has taken so far.
+    pub fn worst(&self) -> Worst {
+        *locked(&self.cell.worst)
     }
 
     /// Whether the bot runs on the slow lane, because a turn took long.
@@ -578,6 +586,7 @@ fn run_row(
     }
     drop(guard);
     *reader = around.reader.take();
+    locked(&cell.worst).take();
     cell.judge(progress.slowest);
     shared.set_wakes(cell, moment, std::mem::take(&mut progress.standing));
     batch::commit(shared, cell, work.items, around.pending, progress, moment);

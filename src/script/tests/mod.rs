@@ -9,6 +9,7 @@ mod examples;
 mod feeds;
 mod harmless;
 mod hooks;
+mod hostile;
 mod load;
 mod respond;
 mod rooms;
@@ -203,6 +204,11 @@ impl Told {
             assert!(!left.is_zero(), "not said in time; said {said:#?}, told of {all:#?}");
             all = self.more.wait_timeout(all, left).expect("the list").0;
         }
+    }
+
+    /// The first failure so far.
+    pub(super) fn failure(&self) -> Option<ScriptError> {
+        self.all.lock().expect("the list").iter().find_map(|turned| turned.failures.first().cloned())
     }
 
     /// Waits for a failure.
