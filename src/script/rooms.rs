@@ -66,11 +66,21 @@ impl Rooms {
             let mut shown = self.view.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *shown, Arc::clone(&view))
         };
-        let mut seats = self.seats.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (room, nick) in taken(&old) {
-            seats.remove(&(room.clone(), nick.to_owned()));
+        // Hardly any change is about the bot's own seat, and all bots of the process wait for this lock.
+        let mut gone = taken(&old, &view).peekable();
+        let mut come = taken(&view, &old).peekable();
+        if gone.peek().is_none() && come.peek().is_none() {
+            return;
         }
-        for (room, nick) in taken(&view) {
+        let mut seats = self.seats.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (room, nick) in gone {
+            let seat = (room.clone(), nick.to_owned());
+            // Another bot may have taken it, and have said so first.
+            if seats.get(&seat).is_some_and(|owner| owner == bot) {
+                seats.remove(&seat);
+            }
+        }
+        for (room, nick) in come {
             seats.insert((room.clone(), nick.to_owned()), bot.to_owned());
         }
     }
@@ -108,6 +118,41 @@ impl Rooms {
     }
 }
 
-fn taken(view: &RoomsView) -> impl Iterator<Item = (&BareJid, &str)> {
-    view.iter().filter(|(_, room)| room.joined).map(|(jid, room)| (jid, room.nick.as_str()))
+/// The seats that are taken in `view` and not in `other`.
+fn taken<'a>(view: &'a RoomsView, other: &'a RoomsView) -> impl Iterator<Item = (&'a BareJid, &'a str)> {
+    let same = |a: &Arc<RoomView>, b: &Arc<RoomView>| Arc::ptr_eq(a, b) || (b.joined && a.nick == b.nick);
+    view.iter()
+        .filter(move |(jid, room)| room.joined && !other.get(*jid).is_some_and(|other| same(room, other)))
+        .map(|(jid, room)| (jid, room.nick.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_that_another_bot_has_taken_stays_taken() {
+        let seats = Arc::new(Seats::default());
+        let (one, two) = (Rooms::new(seats.clone()), Rooms::new(seats));
+        let den = BareJid::parse("den@rooms.example.org").expect("valid");
+        one.show("one", sitting(&den, "bot"));
+        assert!(two.is_bot(&den, "bot"));
+        two.show("two", sitting(&den, "bot"));
+        one.show("one", sitting(&den, "bot_"));
+        assert!(one.is_bot(&den, "bot") && one.is_bot(&den, "bot_"));
+        two.vacate("two");
+        one.vacate("one");
+        assert!(!one.is_bot(&den, "bot") && !one.is_bot(&den, "bot_"));
+    }
+
+    fn sitting(room: &BareJid, nick: &str) -> Arc<RoomsView> {
+        let view = RoomView {
+            nick: nick.to_owned(),
+            joined: true,
+            standing: "in".to_owned(),
+            subject: None,
+            occupants: Arc::default(),
+        };
+        Arc::new(RoomsView::from([(room.clone(), Arc::new(view))]))
+    }
 }

@@ -73,7 +73,11 @@ impl Session {
         invited.insert(jid.clone(), now.at);
         invite.accepted = self.is_welcome(&invite);
         if invite.accepted {
-            invite.accepted = self.enter_room(now, &jid, invite.password.clone());
+            // What the operator wrote counts: else anybody could lock the account out of a room of its own.
+            let known = self.rooms.table.get(&jid).filter(|room| !room.invited);
+            let keeps = known.is_some_and(|room| room.desired.password.is_some());
+            let password = invite.password.clone().filter(|_| !keeps);
+            invite.accepted = self.enter_room(now, &jid, password);
         }
         info!(account = %self.own.bare, room = %jid, from = ?invite.from, accepted = invite.accepted, "invited");
         self.event(Event::Invite(Box::new(invite)));

@@ -81,6 +81,20 @@ fn an_invited_room_is_joined_with_its_password_and_never_made() {
 }
 
 #[test]
+fn an_invitation_does_not_change_the_password_that_the_operator_wrote() {
+    let mut account = Account::online("", |config| {
+        config.invites.all = true;
+        let password = Some(Password::new("ours".to_owned()));
+        config.rooms = vec![DesiredRoom { password, create: false, ..desired(ROOM) }];
+    });
+    account.announce(&[]);
+    account.feed(&refused("bot", "auth", "not-authorized"));
+    account.feed(&direct("eve@example.net/x", ROOM));
+    let got = account.announce(&[]);
+    assert!(presences(&got)[0].contains("<password>ours</password>"), "{got:?}");
+}
+
+#[test]
 fn what_an_invited_room_says_of_addresses_gives_no_rights() {
     let mut account = Account::online("", |config| config.invites.all = true);
     account.feed(&direct("eve@example.net/x", ROOM));
