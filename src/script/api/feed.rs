@@ -142,7 +142,9 @@ fn plain(html: &str) -> String {
             rest = &rest[end..];
             continue;
         }
-        match rest.find(';').filter(|end| *end < 12).and_then(|end| Some((entity(&rest[1..end])?, end))) {
+        // Only a few bytes are looked at: a text of nothing but `&` would be read from end to end for each of them.
+        let semicolon = rest.bytes().take(12).position(|byte| byte == b';');
+        match semicolon.and_then(|end| Some((entity(&rest[1..end])?, end))) {
             Some((character, end)) if rest.starts_with('&') => {
                 text.push(character);
                 rest = &rest[end + 1..];
