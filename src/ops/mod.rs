@@ -9,3 +9,4 @@ pub mod scripts;
 pub mod service;
 pub mod signal;
 pub mod watch;
+pub mod why;

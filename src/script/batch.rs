@@ -12,6 +12,7 @@ use crate::script::error::{Kind, ScriptError};
 use crate::script::hook::{self, HookCall};
 use crate::script::overlay::Overlay;
 use crate::script::pool::{Cell, Shared};
+use crate::script::trace;
 use crate::script::web;
 use crate::script::{Turned, memory};
 use crate::store::error::StoreError;
@@ -163,7 +164,11 @@ impl Row {
             chain: Vec::new(),
             hint: Some("the event's writes and messages were dropped".to_owned()),
             event: None,
+            trace: self.items.iter().find_map(trace_id),
         };
+        if let Some(id) = &failure.trace {
+            cell.note_loss(id, &failure);
+        }
         let mut failures = self.progress.failures;
         failures.push(failure);
         let progress = Progress { failures, turns: self.progress.turns, ..Progress::default() };
@@ -190,8 +195,8 @@ impl Row {
 pub(super) fn tell(shared: &Arc<Shared>, cell: &Arc<Cell>, turned: Turned) {
     if turned != Turned::default() {
         for failure in &turned.failures {
-            let ScriptError { script, event, .. } = failure;
-            tracing::warn!(bot = %cell.identity.name, script, event, "{failure}");
+            let ScriptError { script, event, trace, .. } = failure;
+            tracing::warn!(bot = %cell.identity.name, script, event, trace, "{failure}");
         }
         let sink = || memory::uncounted(|| cell.sink.turned(turned));
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(sink)).is_err() {
@@ -212,6 +217,16 @@ pub(super) fn go_on(shared: &Arc<Shared>, bot: &str) {
 pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
+        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Web { .. } => {
+            None
+        }
+    }
+}
+
+/// What `rhapsode why` takes to tell of an item.
+fn trace_id(item: &Item) -> Option<String> {
+    match item {
+        Item::Event(delivery) => Some(trace::id(&delivery.key)),
         Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Web { .. } => {
             None
         }

@@ -38,6 +38,7 @@ pub mod roles;
 mod rooms;
 mod span;
 mod stack;
+mod table;
 mod talk;
 mod tells;
 #[cfg(test)]
@@ -47,7 +48,9 @@ pub mod trace;
 mod turn;
 mod turnstile;
 mod values;
+mod verdict;
 mod web;
+mod why;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -33,3 +33,5 @@ mod swaps;
 mod transcripts;
 #[cfg(feature = "demo")]
 mod web;
+#[cfg(feature = "demo")]
+mod why;
