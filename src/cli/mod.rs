@@ -17,6 +17,7 @@ mod stop;
 mod talk;
 #[cfg(feature = "demo")]
 mod test;
+mod why;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -86,6 +87,8 @@ enum Command {
     Reconnect(reconnect::Reconnect),
     /// Send one message; done when the server has it
     Send(send::Send),
+    /// Tell what became of an event, handler by handler
+    Why(why::Why),
     /// Stop the running process in order
     Stop(stop::Stop),
     /// Print a completion script for a shell
@@ -145,6 +148,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(command) => reload::run(command, &common),
         Command::Reconnect(command) => reconnect::run(command, &common),
         Command::Send(command) => send::run(command, &common),
+        Command::Why(command) => why::run(command, &common),
         Command::Stop(command) => stop::run(command, &common),
         Command::Completions(command) => completions::run(command),
         Command::Man(command) => man::run(command),

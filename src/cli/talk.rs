@@ -63,6 +63,10 @@ pub fn print(answer: Answer) -> Result<(), Failure> {
             Ok(())
         }
         Answer::Refused { text } => Err(Failure::new(text.trim_end())),
+        Answer::Why { events } => {
+            events.iter().for_each(|event| println!("{}", event.text.trim_end()));
+            Ok(())
+        }
         Answer::Status(status) => {
             print!("{}", status.to_text());
             Ok(())

@@ -14,6 +14,7 @@ use crate::jid::Jid;
 use crate::ops::render::{Format, render};
 use crate::ops::report::Status;
 use crate::ops::service::Service;
+use crate::ops::why::Explained;
 
 /// Longest request or answer line that is read, in bytes. `status` of ten thousand bots has about 4 MiB.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -47,6 +48,13 @@ pub enum Request {
     Status,
     /// End in order.
     Stop,
+    /// What became of events.
+    Why {
+        /// A bot, or the id of an event or a message.
+        about: String,
+        /// How many, at most.
+        last: usize,
+    },
 }
 
 /// What is answered.
@@ -65,6 +73,11 @@ pub enum Answer {
     },
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Why`].
+    Why {
+        /// The oldest first.
+        events: Vec<Explained>,
+    },
 }
 
 /// Serves the socket until the process ends. `stop` is told when somebody asks for the end.
@@ -153,6 +166,10 @@ async fn answer(request: Request, service: &Service) -> Answer {
             Err(error) => Answer::Refused { text: format!("`{to}`: {error}") },
         },
         Request::Status => Answer::Status(Box::new(service.status().await)),
+        Request::Why { about, last } => match service.why(&about, last) {
+            Ok(events) => Answer::Why { events },
+            Err(text) => Answer::Refused { text },
+        },
         Request::Stop => Answer::Done { text: "stopping".to_owned() },
     }
 }

@@ -10,3 +10,4 @@ pub mod scripts;
 pub mod service;
 pub mod signal;
 pub mod watch;
+pub mod why;

@@ -153,6 +153,7 @@ fn unknown_roles(inspected: &Inspected, script: &ScriptUse, bot: &BotSettings) -
             chain: Vec::new(),
             hint: Some(hint),
             event: None,
+            trace: None,
         })
     };
     inspected.commands.iter().filter_map(unknown).collect()

@@ -28,8 +28,10 @@ use crate::net::tls::TlsContext;
 use crate::ops::log::Levels;
 use crate::ops::report::Status;
 use crate::ops::scripts::{self, Library};
+use crate::ops::why::{self, Explained};
 use crate::script::ScriptUse;
 use crate::script::hook::Hooks as WebHooks;
+use crate::script::pool::chronicle::Chronicle;
 use crate::script::pool::{Pool, PoolOptions};
 use crate::store::{self, Store};
 
@@ -44,6 +46,7 @@ pub struct Service {
     levels: Option<Levels>,
     before_change: RefCell<Option<Hook>>,
     hooks: WebHooks,
+    chronicle: Chronicle,
     /// Hears webhooks, where the configuration says so.
     listener: RefCell<Option<Server>>,
 }
@@ -143,6 +146,8 @@ impl Service {
         })
         .map_err(StartFailed::Store)?;
         let hooks = pool.hooks();
+        let chronicle = pool.chronicle();
+        chronicle.keep_bodies(settings.log.bodies);
         let listener = match settings.webhooks {
             Some(webhooks) => Some(listen(webhooks, &hooks)?),
             None => None,
@@ -161,6 +166,7 @@ impl Service {
             levels,
             before_change: RefCell::new(None),
             hooks,
+            chronicle,
             listener: RefCell::new(listener),
         };
         Ok((Rc::new(service), Applying { runtime, apply }))
@@ -232,6 +238,7 @@ impl Service {
         if let Some(before_change) = &*self.before_change.borrow() {
             before_change(&settings);
         }
+        self.chronicle.keep_bodies(settings.log.bodies);
         let webhooks_changed = apply.plan.webhooks;
         if self.runtime.apply(apply).await.is_err() {
             let gone = Diagnostic::error("reload::registry", "the registry is gone; restart the process");
@@ -253,6 +260,14 @@ impl Service {
         let surveyed = self.runtime.ask(Survey).await.unwrap_or_default();
         let file = self.settings().file.display().to_string();
         Status::new(&surveyed, self.started.elapsed().as_secs(), file, self.last_reload.borrow().clone())
+    }
+
+    /// What became of the last events of a bot, or of those that are called so.
+    ///
+    /// # Errors
+    /// In words, where nothing is known.
+    pub fn why(&self, about: &str, last: usize) -> Result<Vec<Explained>, String> {
+        why::explain(&self.chronicle, about, last)
     }
 
     /// Closes and reopens the connections of these bots; says which names are unknown.

@@ -12,6 +12,7 @@ use crate::script::error::{Kind, ScriptError};
 use crate::script::hook::{self, HookCall};
 use crate::script::overlay::Overlay;
 use crate::script::pool::{Cell, Shared, locked};
+use crate::script::trace;
 use crate::script::web;
 use crate::script::{Turned, memory};
 use crate::store::error::StoreError;
@@ -177,7 +178,11 @@ impl Row {
             chain: Vec::new(),
             hint: Some("the event's writes and messages were dropped".to_owned()),
             event: None,
+            trace: self.items.iter().find_map(trace_id),
         };
+        if let Some(id) = &failure.trace {
+            cell.note_loss(id, &failure);
+        }
         let mut failures = self.progress.failures;
         failures.push(failure);
         let (kept, awake, turns) = (self.progress.kept, self.progress.awake, self.progress.turns);
@@ -204,12 +209,12 @@ impl Row {
 /// Logs what went wrong, unless it goes wrong all the time.
 fn log(cell: &Cell, failures: &[ScriptError], now: Instant) {
     for failure in failures {
-        let ScriptError { script, event, .. } = failure;
+        let ScriptError { script, event, trace, .. } = failure;
         let Some(silent) = locked(&cell.complaints).note(script, now) else { continue };
         if silent > 0 {
             tracing::warn!(bot = %cell.identity.name, script, "{silent} more failures of this script were not logged");
         }
-        tracing::warn!(bot = %cell.identity.name, script, event, "{failure}");
+        tracing::warn!(bot = %cell.identity.name, script, event, trace, "{failure}");
     }
 }
 
@@ -235,6 +240,19 @@ pub(super) fn go_on(shared: &Arc<Shared>, bot: &str) {
 pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
+        Item::After { .. }
+        | Item::Cron { .. }
+        | Item::Every { .. }
+        | Item::Hook(_)
+        | Item::Retry { .. }
+        | Item::Web { .. } => None,
+    }
+}
+
+/// What `rhapsode why` takes to tell of an item.
+fn trace_id(item: &Item) -> Option<String> {
+    match item {
+        Item::Event(delivery) => Some(trace::id(&delivery.key)),
         Item::After { .. }
         | Item::Cron { .. }
         | Item::Every { .. }

@@ -1,5 +1,6 @@
 //! The scripts of one bot: who gets an event, and what a batch of events leads to. Messages are in `talk`.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,10 @@ use crate::script::metrics::{Change, SeriesKey};
 use crate::script::quarantine::lossy;
 use crate::script::record::Record;
 use crate::script::rooms::Heard;
+use crate::script::table::Table;
+use crate::script::trace::Written;
 use crate::script::turn::Identity;
+use crate::script::verdict::Notes;
 use crate::script::web::{Asking, Fetch, Reply};
 use crate::script::{Cooldown, Delivery, ScriptState, ScriptUse};
 
@@ -34,6 +38,8 @@ pub(super) struct Bot {
     pub(super) slots: Vec<Slot>,
     pub(super) clockwork: Clockwork,
     pub(super) generations: u64,
+    /// Its declarations by name, made anew when they may have changed.
+    pub(super) table: Arc<Table>,
 }
 
 /// A script as it is used, running or parked.
@@ -107,6 +113,12 @@ pub(super) struct Progress {
     pub failures: Vec<ScriptError>,
     pub turns: u32,
     pub slowest: Duration,
+    /// Time of the turns of the event that is handled.
+    pub spent: Duration,
+    /// What they wrote.
+    pub written: Vec<Written>,
+    /// Which handlers were asked, for the event that is handled.
+    pub notes: Notes,
     /// What the items ask for: void if the commit is refused.
     pub wakes: Vec<Wake>,
     /// Due timers that stay stored, for their script does not run now.
@@ -120,7 +132,13 @@ pub(super) struct Progress {
 impl Bot {
     /// A bot without scripts: [`Bot::swap`] gives it some.
     pub(super) fn new(identity: Arc<Identity>) -> Self {
-        Self { identity, slots: Vec::new(), clockwork: Clockwork::default(), generations: 0 }
+        Self {
+            identity,
+            slots: Vec::new(),
+            clockwork: Clockwork::default(),
+            generations: 0,
+            table: Arc::default(),
+        }
     }
 
     /// Its scripts and how they are.
@@ -393,35 +411,11 @@ impl Bot {
         progress: &mut Progress,
     ) {
         for at in 0..self.slots.len() {
+            progress.notes.reached = at + 1;
             if self.script_chain(at, names, wants, key, object, || Ok(()), host, around, progress) {
                 break;
             }
         }
-    }
-
-    /// Runs the handlers of one script for an event in one turn, `before` first; true if it stopped the event.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn script_chain(
-        &mut self,
-        at: usize,
-        names: &[&str],
-        wants: Wants,
-        key: &str,
-        object: &Dynamic,
-        before: impl FnOnce() -> Result<(), Box<rhai::EvalAltResult>>,
-        host: &mut Host,
-        around: &mut Surroundings,
-        progress: &mut Progress,
-    ) -> bool {
-        let mut chain: Vec<Handler> = handlers(&self.slots[at], names, wants, object).cloned().collect();
-        if chain.is_empty() {
-            return false;
-        }
-        chain.sort_by_key(|handler| std::cmp::Reverse(handler.priority));
-        self.turn(at, names[0], key, host, around, progress, |caller| {
-            before()?;
-            run_chain(&chain, caller, object)
-        })
     }
 
     /// Runs one turn of one script and takes its effects; true if it stopped the event.
@@ -493,15 +487,18 @@ pub(super) fn run_plain(
     progress: &mut Progress,
 ) {
     let object = Dynamic::UNIT;
-    let chain: Vec<Handler> = handlers(slot, &[event], Wants::default(), &object).cloned().collect();
+    let chain: Vec<Handler> = handlers(slot, event).cloned().collect();
     let Some(instance) = slot.instance.as_mut().filter(|_| !chain.is_empty()) else { return };
-    let ended = instance.run(event, key, host, around, |caller| run_chain(&chain, caller, &object));
+    let ended =
+        instance.run(event, key, host, around, |caller| run_chain(&chain, caller, &object, &Cell::new(0)));
     take(ended, instance, progress);
 }
 
 fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
     progress.turns += 1;
     progress.slowest = progress.slowest.max(ended.elapsed);
+    progress.spent += ended.elapsed;
+    progress.written.extend(ended.written);
     progress.actions.extend(ended.actions);
     progress.fetches.extend(ended.fetches);
     progress.metrics.extend(ended.metrics);

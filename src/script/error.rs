@@ -32,6 +32,8 @@ pub struct ScriptError {
     pub hint: Option<String>,
     /// Name of the event that was being handled.
     pub event: Option<String>,
+    /// What `rhapsode why` takes to tell of that event, where a stanza or a durable timer was it.
+    pub trace: Option<String>,
 }
 
 /// One call on the way to the failure.
@@ -151,6 +153,7 @@ impl Site<'_> {
             chain: Vec::new(),
             hint: None,
             event: self.event.map(str::to_owned),
+            trace: None,
         }
     }
 

@@ -67,19 +67,18 @@ impl Declared {
 }
 
 impl Heard {
-    /// Whether the message is one to listen to, and the expression occurs in it.
-    pub(super) fn fits(&self, message: &Message, text: &str, addressed: bool) -> bool {
+    /// Whether the message is one to listen to.
+    pub(super) fn listens(&self, message: &Message, addressed: bool) -> bool {
         let direct = match message.kind {
             MessageKind::Chat | MessageKind::Normal => true,
             MessageKind::Groupchat => false,
             MessageKind::Headline => return false,
         };
-        let listens = match self.place {
+        match self.place {
             Ears::Addressed => direct || addressed,
             Ears::Any => true,
             Ears::Direct => direct,
             Ears::Room => !direct,
-        };
-        listens && self.pattern.occurs(text)
+        }
     }
 }

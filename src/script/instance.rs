@@ -23,6 +23,7 @@ use crate::script::loader::Inner;
 use crate::script::memory;
 use crate::script::metrics::Changes;
 use crate::script::overlay::Overlay;
+use crate::script::trace::{self, Written};
 use crate::script::turn::{self, Effects, Identity, Lines, Turn};
 use crate::script::web::Fetch;
 use crate::script::worst;
@@ -96,6 +97,8 @@ pub(super) struct Ended {
     pub fetches: Vec<Fetch>,
     /// Changes of metrics; none if it failed.
     pub metrics: Changes,
+    /// What it has written, by name; nothing if it failed.
+    pub written: Vec<Written>,
     /// Closures to be called later: their numbers, and how much later.
     pub after: Vec<(i64, Duration)>,
     pub failure: Option<ScriptError>,
@@ -250,6 +253,7 @@ impl Instance {
                 actions: Vec::new(),
                 fetches: Vec::new(),
                 metrics: Changes::new(),
+                written: Vec::new(),
                 after: Vec::new(),
                 failure,
                 stopped: turn.stopped,
@@ -257,11 +261,12 @@ impl Instance {
                 spoilt,
             };
         }
+        let written = trace::written(&turn.own);
         around.pending.absorb(std::mem::take(&mut turn.own));
         let fetches = std::mem::take(&mut turn.effects.fetches);
         let metrics = std::mem::take(&mut turn.effects.metrics);
         let (actions, after) = self.keep(std::mem::take(&mut turn.effects));
-        Ended { actions, fetches, metrics, after, failure, stopped: turn.stopped, elapsed, spoilt }
+        Ended { actions, fetches, metrics, written, after, failure, stopped: turn.stopped, elapsed, spoilt }
     }
 
     /// Ends the script and tells how many bytes it has lost in cycles for good.

@@ -17,6 +17,7 @@ use crate::script::instance::Surroundings;
 use crate::script::span::show_span;
 use crate::script::talk::{Said, say_to};
 use crate::script::turn;
+use crate::script::verdict::{List, Verdict};
 
 /// What somebody typed behind the name of a command.
 #[derive(Clone, Copy)]
@@ -59,6 +60,9 @@ impl Bot {
         if name == "cancel" && rest.is_empty() && self.cancelled(said, host, around, progress) {
             return true;
         }
+        if found.is_none() && name != "help" {
+            self.note_names(name, direct, progress);
+        }
         let Some(first) = first else { return false };
         let say = match name {
             "help" => self.help(rest, direct, said.message()),
@@ -86,7 +90,8 @@ impl Bot {
         let close = || call.confirmed.map_or(Ok(()), |(key, open)| dialog::close(key, open));
         let arguments = match self.granted(at, command, call, said, around) {
             Ok(arguments) => arguments,
-            Err(why) => {
+            Err((verdict, why)) => {
+                self.note_command(at, command, verdict, progress);
                 self.turn(at, &event, said.key, host, around, progress, |_| {
                     close()?;
                     say_to(object, &why)
@@ -102,6 +107,7 @@ impl Bot {
                 typed: call.typed.to_owned(),
                 read_at: call.read_at,
             };
+            self.note_command(at, command, Verdict::AsksFirst, progress);
             self.turn(at, &event, said.key, host, around, progress, |_| {
                 turn::act(|turn| dialog::open(turn, &spot, &open, CONFIRMATION))?;
                 say_to(object, &question)
@@ -110,6 +116,7 @@ impl Bot {
         }
         let wait = command.cooldown.map(|span| (dialog::waiting(&command.spec.name, said.message()), span));
         let arguments = vec![object.clone(), arguments];
+        let failures = progress.failures.len();
         self.turn(at, &event, said.key, host, around, progress, |caller| {
             close()?;
             if let Some((key, span)) = &wait {
@@ -117,6 +124,32 @@ impl Bot {
             }
             caller.call(&command.call, arguments).map(drop)
         });
+        let failed = progress.failures.len() > failures;
+        let verdict = if failed { Verdict::Failed } else { Verdict::Ran };
+        self.note_command(at, command, verdict, progress);
+    }
+
+    fn note_command(&self, at: usize, command: &Command, verdict: Verdict, progress: &mut Progress) {
+        let mut all = self.slots[at].instance.iter().flat_map(|i| &i.declared.commands);
+        if let Some(index) = all.position(|other| other.spec.name == command.spec.name) {
+            progress.notes.push(at, List::Commands, index, verdict);
+        }
+    }
+
+    /// Notes how far a name is from those of the commands, none of which it is.
+    fn note_names(&self, name: &str, direct: bool, progress: &mut Progress) {
+        for (at, slot) in self.slots.iter().enumerate() {
+            let commands = slot.instance.iter().flat_map(|i| &i.declared.commands);
+            for (index, command) in commands.enumerate() {
+                let names = std::iter::once(&command.spec.name).chain(&command.alias);
+                let verdict = match names.filter_map(|other| distance(name, other)).min() {
+                    Some(0) => Verdict::Place,
+                    Some(far) if command.place.hears(direct) => Verdict::NameDiffers(far),
+                    _ => continue,
+                };
+                progress.notes.push(at, List::Commands, index, verdict);
+            }
+        }
     }
 
     /// The arguments of a command, or what keeps it from running.
@@ -127,16 +160,17 @@ impl Bot {
         call: Call<'_>,
         said: Said<'_>,
         around: &Surroundings,
-    ) -> Result<Dynamic, String> {
+    ) -> Result<Dynamic, (Verdict, String)> {
         let name = &command.spec.name;
         if !self.permitted(command, said.message()) {
-            return Err(format!("You may not use !{name}."));
+            return Err((Verdict::NotAllowed, format!("You may not use !{name}.")));
         }
         let arguments = {
             let zone = self.slots[at].uses.timezone.clone();
             command.spec.read(call.typed, &call.read_at.to_zoned(zone))
         };
-        let arguments = arguments.map_err(|why| format!("{why}\nUsage: {}", command.spec.usage()))?;
+        let usage = |why| (Verdict::Arguments, format!("{why}\nUsage: {}", command.spec.usage()));
+        let arguments = arguments.map_err(usage)?;
         if command.cooldown.is_some()
             && let Some(instance) = &self.slots[at].instance
         {
@@ -145,7 +179,8 @@ impl Bot {
             let left = until.map(|end| end.duration_since(around.moment.wall).as_millis());
             if let Some(left) = left.and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0) {
                 let span = Duration::from_secs(left.div_ceil(1_000));
-                return Err(format!("Slow down: again in {}.", show_span(span)));
+                let say = format!("Slow down: again in {}.", show_span(span));
+                return Err((Verdict::Cooldown, say));
             }
         }
         Ok(Dynamic::from_map(arguments))
@@ -182,6 +217,16 @@ impl Bot {
             None => format!("There is no !{name}. Try !help."),
         }
     }
+}
+
+/// How many letters differ, where somebody may have meant that name.
+fn distance(typed: &str, name: &str) -> Option<u8> {
+    // Nobody mistypes a name as one that is twice as long, and comparing long words is dear.
+    if typed.len() > 2 * name.len() + 4 || name.len() > 64 {
+        return None;
+    }
+    let far = strsim::damerau_levenshtein(typed, name);
+    u8::try_from(far).ok().filter(|far| usize::from(*far) <= (name.chars().count() / 3).max(1))
 }
 
 impl Place {

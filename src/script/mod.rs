@@ -45,6 +45,7 @@ pub mod roles;
 mod rooms;
 mod span;
 mod stack;
+mod table;
 mod talk;
 mod tells;
 #[cfg(test)]
@@ -54,8 +55,10 @@ pub mod trace;
 mod turn;
 mod turnstile;
 mod values;
+mod verdict;
 mod web;
 pub mod worst;
+mod why;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -102,6 +102,11 @@ impl Pattern {
         memory::uncounted(|| compiled.regex.is_match(beginning(text, compiled.window)))
     }
 
+    /// As it was written.
+    pub(super) fn source(&self) -> &str {
+        self.0.as_ref().map_or("", |compiled| compiled.regex.as_str())
+    }
+
     /// Where it occurs first.
     pub(super) fn first(&self, text: &str) -> Option<Range<usize>> {
         let compiled = self.0.as_ref()?;

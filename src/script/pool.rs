@@ -3,6 +3,7 @@
 //! A bot is in at most one place: in a lane's run queue, on a thread, or waiting for the store. So its events run
 //! one after another, and exactly one version of a script handles each.
 
+pub mod chronicle;
 mod still;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,7 +19,7 @@ use crate::ids::Seed;
 use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::script::batch;
-use crate::script::bot::{Bot, Item, Progress, Wake, simple_name};
+use crate::script::bot::{Bot, Item, Progress, Wake};
 use crate::script::complaints::Complaints;
 use crate::script::data::{Data, Read};
 use crate::script::hook::{Hook, Hooks};
@@ -28,11 +29,13 @@ use crate::script::lane::Lane;
 use crate::script::metrics::{Metric, Metrics};
 use crate::script::outside::Outside;
 use crate::script::overlay::Overlay;
+use crate::script::pool::chronicle::{Before, Chronicle};
 use crate::script::roles::People;
 use crate::script::rooms::{Rooms, Seats};
 use crate::script::stack;
+use crate::script::table::Table;
 use crate::script::ticker::Ticker;
-use crate::script::trace::{self, Trace, Traces};
+use crate::script::trace::{Trace, Traces};
 use crate::script::turn::{self, Identity};
 use crate::script::turnstile::Turnstile;
 use crate::script::worst::Worst;
@@ -81,6 +84,8 @@ pub(super) struct Shared {
     fast: Lane,
     slow: Lane,
     stopping: AtomicBool,
+    /// Whether traces hold the texts of messages.
+    bodies: AtomicBool,
     /// Told when a bot has nothing to do, where somebody waits for that: a pool whose clock stands still.
     rested: Option<(Mutex<()>, Condvar)>,
     bots: Mutex<BTreeMap<String, Weak<Cell>>>,
@@ -179,6 +184,7 @@ impl Pool {
             fast: Lane::default(),
             slow: Lane::default(),
             stopping: AtomicBool::new(false),
+            bodies: AtomicBool::new(false),
             rested: (!ticking).then(Default::default),
             bots: Mutex::default(),
             addresses: Arc::default(),
@@ -242,6 +248,11 @@ impl Pool {
         // Timers of this bot may have been due before it was there.
         self.shared.ticker.look_again();
         handle
+    }
+
+    /// What its bots made of their last events.
+    pub fn chronicle(&self) -> Chronicle {
+        Chronicle { shared: self.shared.clone() }
     }
 
     /// The webhooks of all its bots.
@@ -555,28 +566,25 @@ fn run_row(
     for scripts in work.swaps {
         bot.swap(scripts, host, &mut around, &mut progress);
     }
+    if swapped {
+        bot.table = Arc::new(Table::of(&bot.slots));
+    }
     if let Some(schedules) = work.schedules {
         bot.plan(schedules, &mut around, &mut progress);
     }
     for item in &work.items {
-        let (turns, actions, failures) = (progress.turns, progress.actions.len(), progress.failures.len());
+        let before = Before::of(&progress);
         bot.handle(item, host, &mut around, &mut progress);
-        if let Item::Event(Delivery { event, key, .. }) = item {
-            let trace = trace::make(|| Trace {
-                id: trace::id(key),
-                at: moment.wall,
-                kind: simple_name(event),
-                from: trace::from(event),
-                turns: progress.turns - turns,
-                actions: progress.actions.len().saturating_sub(actions),
-                failures: progress.failures.iter().skip(failures).map(|f| trace::cut(&f.message)).collect(),
-            });
-            locked(&cell.traces).record(event, trace);
+        if let Item::Event(delivery) = item {
+            chronicle::note(shared, cell, bot, delivery, moment.wall, &mut progress, &before);
         }
+        (progress.notes, progress.spent) = Default::default();
+        progress.written.clear();
     }
     // Only a replacement, a failure or its end changes how the scripts stand.
     if swapped || !progress.failures.is_empty() || progress.awake || bot.leaves_out() {
         let states = bot.states();
+        bot.table = Arc::new(Table::of(&bot.slots));
         if swapped {
             let names: Vec<String> = states.iter().map(|state| state.name.clone()).collect();
             cell.identity.metrics.retain(&names);

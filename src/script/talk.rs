@@ -71,7 +71,11 @@ impl Bot {
         let said = Said { given: &given, object: &object, key };
         // A corrected command has run already, as it was.
         let talk = message.kind != MessageKind::Headline && message.replaces.is_none();
+        progress.notes.addressed = addressed;
+        progress.notes.sort = wants;
+        progress.notes.command = command::split(given.text()).is_some();
         let taken = wants == Wants::default() && talk && self.taken(said, host, around, progress);
+        progress.notes.taken = taken;
         if !taken {
             self.chain(message_names(message, addressed), wants, key, &object, host, around, progress);
         }

@@ -40,3 +40,5 @@ mod swaps;
 mod transcripts;
 #[cfg(feature = "demo")]
 mod web;
+#[cfg(feature = "demo")]
+mod why;
