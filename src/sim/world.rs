@@ -362,7 +362,9 @@ impl World {
         if self.link {
             self.connect();
         }
-        self.settle()
+        self.settle()?;
+        // What fell due while it did not run is due now.
+        self.advance(Duration::ZERO)
     }
 
     /// The bot's connection is cut; server and bot go on by themselves.

@@ -2,6 +2,8 @@
 //! is needed.
 
 #[cfg(feature = "demo")]
+mod chat;
+#[cfg(feature = "demo")]
 mod cli;
 #[cfg(feature = "demo")]
 mod crash;
