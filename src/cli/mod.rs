@@ -2,6 +2,8 @@
 //!
 //! stdout is data, stderr is everything else. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
+#[cfg(feature = "demo")]
+mod chat;
 mod check;
 mod completions;
 #[cfg(feature = "demo")]
@@ -74,6 +76,9 @@ enum Command {
     Init(init::Init),
     /// Run the bots of bots.yaml
     Run(run::Run),
+    /// Talk to a script here, without a server
+    #[cfg(feature = "demo")]
+    Chat(chat::Chat),
     /// Find mistakes in bots.yaml and in the scripts
     Check(check::Check),
     /// Run the tests of scripts: conversations and examples, without a network
@@ -141,6 +146,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(command) => demo::run(command, &common),
         Command::Init(command) => init::run(command, &common),
         Command::Run(command) => run::run(command, &common),
+        #[cfg(feature = "demo")]
+        Command::Chat(command) => chat::run(command, &common),
         Command::Check(command) => check::run(command, &common),
         #[cfg(feature = "demo")]
         Command::Test(command) => test::run(command, &common),

@@ -4,6 +4,8 @@
 #[cfg(feature = "demo")]
 mod bots;
 #[cfg(feature = "demo")]
+mod chat;
+#[cfg(feature = "demo")]
 mod cli;
 #[cfg(feature = "demo")]
 mod crash;
