@@ -57,8 +57,8 @@ mod turnstile;
 mod values;
 mod verdict;
 mod web;
-pub mod worst;
 mod why;
+pub mod worst;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
