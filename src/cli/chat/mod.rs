@@ -51,8 +51,7 @@ pub fn run(command: Chat, common: &Common) -> Result<(), Failure> {
     let mut talk = Talk::begin(troupe, roles, &command.person, common)?;
     talk.introduce();
     let mut input = Input::open(talk.words())?;
-    loop {
-        let Some(line) = input.line(&talk.prompt())? else { break };
+    while let Some(line) = input.line(&talk.prompt())? {
         talk.follow_files();
         if let Turn::Quit = talk.take(line.trim()) {
             break;
