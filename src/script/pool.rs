@@ -5,9 +5,9 @@
 
 pub mod chronicle;
 mod still;
+mod worker;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
@@ -36,10 +36,10 @@ use crate::script::stack;
 use crate::script::table::Table;
 use crate::script::ticker::Ticker;
 use crate::script::trace::{Trace, Traces};
-use crate::script::turn::{self, Identity};
+use crate::script::turn::Identity;
 use crate::script::turnstile::Turnstile;
 use crate::script::worst::Worst;
-use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink, Turned};
+use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink};
 use crate::store::error::StoreError;
 
 /// How a pool is started.
@@ -196,7 +196,7 @@ impl Pool {
         for (at, reader) in readers.into_iter().enumerate() {
             let shared = shared.clone();
             let name = if at == 0 { "script-slow".to_owned() } else { format!("script-{at}") };
-            let thread = stack::spawn(name, move || work(&shared, at == 0, reader));
+            let thread = stack::spawn(name, move || worker::work(&shared, at == 0, reader));
             // A program without threads runs no bot: there is nothing to fall back to.
             threads.push(thread.expect("the system gives no thread for scripts"));
         }
@@ -505,30 +505,6 @@ impl Cell {
 impl State {
     fn has_work(&self) -> bool {
         self.removed || !self.swaps.is_empty() || self.schedules.is_some() || !self.items.is_empty()
-    }
-}
-
-/// What one script thread does.
-fn work(shared: &Arc<Shared>, slow: bool, reader: Box<dyn Read>) {
-    let mut host = Host::new();
-    let mut reader = Some(reader);
-    let lane = if slow { &shared.slow } else { &shared.fast };
-    while let Some(cell) = lane.next(&shared.stopping) {
-        let work = cell.take_work();
-        let handled: Vec<u64> = work.items.iter().filter_map(batch::number).collect();
-        let row = || run_row(shared, &cell, work, &mut host, &mut reader);
-        if catch_unwind(AssertUnwindSafe(row)).is_ok() {
-            continue;
-        }
-        // A fault of the program outside of a turn. The row is lost, the thread and the bot are not: running it
-        // again would most likely end the same way.
-        tracing::error!(bot = %cell.identity.name, "the program panicked around a turn; please report it");
-        drop(turn::leave());
-        host = Host::new();
-        if reader.is_none() {
-            reader = shared.data.reader().inspect_err(|error| tracing::error!(%error, "no reader")).ok();
-        }
-        batch::tell(shared, &cell, Turned { handled, ..Turned::default() });
     }
 }
 

@@ -130,7 +130,11 @@ fn check_finds_every_mistake_at_once_and_touches_no_network() {
     let output = world.command(&["check", "--format", "short"]);
     assert_eq!(output.status.code(), Some(1));
     let stdout = text(&output.stdout);
-    assert!(stdout.contains("broken.rhai:2:") && stdout.contains("`acept`"), "{stdout}");
+    assert!(
+        stdout.contains("broken.rhai:3:1: error: `}` closes nothing: `(` is still open")
+            && stdout.contains("`acept`"),
+        "{stdout}"
+    );
     for line in stdout.lines() {
         let mut parts = line.splitn(4, ':');
         let place = (parts.next(), parts.next(), parts.next());

@@ -25,12 +25,17 @@ fn deep(n) { deep(n + 1) }
 fn a_harmful_turn_fails_with_its_place_and_nothing_else_does() {
     let (world, process) = start();
     let (mut ann, mut bob) = (world.person("ann"), world.person("bob"));
-    for (failed, (attack, line)) in
-        [("loop", 1), ("hidden", 1), ("bomb", 1), ("deep", 1), ("wrong", 6), ("half", 7)]
-            .into_iter()
-            .enumerate()
-    {
-        ann.say("hostile", attack);
+    // Three costly failures of one bot would park its script: each bot does a part of the harm.
+    let attacks = [
+        ("hostile", "loop", 1),
+        ("hostile", "hidden", 1),
+        ("harmful", "bomb", 1),
+        ("harmful", "deep", 1),
+        ("hostile", "wrong", 6),
+        ("harmful", "half", 7),
+    ];
+    for (failed, (bot, attack, line)) in attacks.into_iter().enumerate() {
+        ann.say(bot, attack);
         assert_eq!(bob.ask("good", attack), attack, "the neighbour answers meanwhile");
         process.until(attack, |status| status["turns"]["failed"] == failed + 1);
         let place = format!("hostile.rhai:{line}:");
@@ -40,10 +45,10 @@ fn a_harmful_turn_fails_with_its_place_and_nothing_else_does() {
         let column = message.split(&place).nth(1).and_then(|rest| rest.split(':').next());
         let column: u32 = column.and_then(|column| column.parse().ok()).expect("a column");
         assert!(column > 0);
-        assert_eq!((&entry["bot"], &entry["event"]), (&Value::from("hostile"), &Value::from("message")));
-        assert_eq!(ann.ask("hostile", "there?"), "alive", "after {attack}");
+        assert_eq!((&entry["bot"], &entry["event"]), (&Value::from(bot), &Value::from("message")));
+        assert_eq!(ann.ask(bot, "there?"), "alive", "after {attack}");
     }
-    for bot in ["hostile", "good"] {
+    for bot in ["hostile", "harmful", "good"] {
         let account = process.account(bot);
         assert_eq!((&account["state"], &account["connects"]), (&Value::from("online"), &Value::from(1)));
         assert_eq!(account["restarts"], 0);
@@ -60,12 +65,14 @@ fn a_turn_that_fails_leaves_nothing_behind() {
     assert_eq!(ann.ask("hostile", "kept"), "[]");
 }
 
-/// A hostile bot and a good one.
+/// Two hostile bots and a good one.
 fn start() -> (World, Process) {
     let mut world = World::echo();
     world.without("echo");
     world.script("hostile", HOSTILE);
-    world.bot("hostile", "scripts: [scripts/hostile.rhai]\nlimits: { turn: 300ms, operations: 1000M }");
+    for bot in ["hostile", "harmful"] {
+        world.bot(bot, "scripts: [scripts/hostile.rhai]\nlimits: { turn: 300ms, operations: 1000M }");
+    }
     world.bot("good", "scripts: [scripts/echo.rhai]");
     let process = world.online();
     (world, process)

@@ -65,7 +65,7 @@ fn a_broken_script_changes_nothing_and_is_placed() {
     let output = process.reload(&[]);
     assert_eq!(output.status.code(), Some(1));
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("echo.rhai:2:"), "{stderr}");
+    assert!(stderr.contains("echo.rhai:3:1: error: `}` closes nothing"), "{stderr}");
     assert_eq!(ann.ask("echo", "still"), "still");
     assert_eq!(ann.ask("other", "as before"), "as before");
     assert_eq!(Standing::of(&world, &process), before);
