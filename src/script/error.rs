@@ -320,7 +320,7 @@ fn explain_property(text: &str) -> (Kind, String, Option<String>) {
     }
 }
 
-fn explain_syntax(cause: &ParseErrorType) -> (String, Option<String>) {
+pub(super) fn explain_syntax(cause: &ParseErrorType) -> (String, Option<String>) {
     let hint = match cause {
         ParseErrorType::VariableUndefined(name) => {
             nearest(name, ["config"]).map(|near| format!("did you mean `{near}`?"))

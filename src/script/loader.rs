@@ -173,20 +173,11 @@ struct Confined {
 impl Confined {
     /// The text of a module, from the first look at it.
     fn source(&self, name: &str) -> Result<(PathBuf, String), Thrown> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '/' | '-');
-        if !name.chars().all(allowed) || name.split('/').any(str::is_empty) {
-            let thrown = Thrown::new(Kind::Import, format!("`{name}` is no name of a module"));
-            return Err(thrown.hint(
-                "use a-z, 0-9, `_`, `-` and `/`, and leave `.rhai` out: `import \"lib/words\" as words;`",
-            ));
-        }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(import) = seen.get(name) {
             return Ok((import.path.clone(), import.source.clone()));
         }
-        let path = self.root.join(format!("{name}.rhai"));
-        let source = read_within(&self.root, &path)
-            .map_err(|why| Thrown::new(Kind::Import, format!("`{name}` cannot be imported: {why}")))?;
+        let (path, source) = module_source(&self.root, name)?;
         seen.insert(name.to_owned(), Import { path: path.clone(), source: source.clone() });
         Ok((path, source))
     }
@@ -207,6 +198,21 @@ impl Confined {
             }
         }
     }
+}
+
+/// The path and text of the module that scripts in `root` import by that name.
+pub(super) fn module_source(root: &Path, name: &str) -> Result<(PathBuf, String), Thrown> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '/' | '-');
+    if !name.chars().all(allowed) || name.split('/').any(str::is_empty) {
+        let thrown = Thrown::new(Kind::Import, format!("`{name}` is no name of a module"));
+        return Err(thrown.hint(
+            "use a-z, 0-9, `_`, `-` and `/`, and leave `.rhai` out: `import \"lib/words\" as words;`",
+        ));
+    }
+    let path = root.join(format!("{name}.rhai"));
+    let source = read_within(root, &path)
+        .map_err(|why| Thrown::new(Kind::Import, format!("`{name}` cannot be imported: {why}")))?;
+    Ok((path, source))
 }
 
 /// Reads a file whose real place is inside of `root`, whatever links lead to it.

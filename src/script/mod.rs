@@ -12,6 +12,7 @@ mod batch;
 mod bot;
 mod budget;
 mod chain;
+pub mod check;
 mod clockwork;
 mod command;
 pub mod data;

@@ -1,0 +1,186 @@
+//! What belongs together by name: timers and answers with their handlers, hosts and bots with permissions.
+
+use std::collections::BTreeMap;
+
+use rhai::{Expr, FnCallExpr, Position};
+
+use crate::diagnostic::{Diagnostic, Place, nearest};
+use crate::script::check::types::Type;
+use crate::script::check::walk::Walk;
+use crate::script::check::{literal, word};
+
+/// What a script does by names that are written out.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Names of timers that are set.
+    pub timers_set: BTreeMap<String, Place>,
+    /// Whether a timer is set by a name that is made when it runs.
+    pub timers_open: bool,
+    /// Handlers of `timer:NAME`.
+    pub timers_handled: BTreeMap<String, Place>,
+    /// Names under which answers are asked for.
+    pub answers_asked: BTreeMap<String, Place>,
+    /// Whether an answer is asked for by a name that is made when it runs.
+    pub answers_open: bool,
+    /// Handlers of `answer:NAME`.
+    pub answers_handled: BTreeMap<String, Place>,
+    /// Whether a handler is declared by a name that is made when it runs.
+    pub handlers_open: bool,
+    /// Hosts of addresses that are asked over HTTP.
+    pub hosts: BTreeMap<String, Place>,
+    /// Whether an address is made when it runs.
+    pub hosts_open: bool,
+    /// The first use of `shared::`.
+    pub shared: Option<Place>,
+    /// Bots that are told something.
+    pub bots: BTreeMap<String, Place>,
+    /// Whether a bot is told something by a name that is made when it runs.
+    pub bots_open: bool,
+    /// Names of secrets.
+    pub secrets: BTreeMap<String, Place>,
+    /// Whether a secret is named when it runs.
+    pub secrets_open: bool,
+    /// Names of webhooks.
+    pub webhooks: BTreeMap<String, Place>,
+}
+
+impl Facts {
+    /// Takes in what a module does.
+    pub(super) fn merge(&mut self, other: Facts) {
+        self.timers_set.extend(other.timers_set);
+        self.timers_open |= other.timers_open;
+        self.timers_handled.extend(other.timers_handled);
+        self.answers_asked.extend(other.answers_asked);
+        self.answers_open |= other.answers_open;
+        self.answers_handled.extend(other.answers_handled);
+        self.handlers_open |= other.handlers_open;
+        self.hosts.extend(other.hosts);
+        self.hosts_open |= other.hosts_open;
+        self.shared = self.shared.take().or(other.shared);
+        self.bots.extend(other.bots);
+        self.bots_open |= other.bots_open;
+        self.secrets.extend(other.secrets);
+        self.secrets_open |= other.secrets_open;
+        self.webhooks.extend(other.webhooks);
+    }
+
+    /// Timers and questions that lead nowhere.
+    pub(super) fn unanswered(&self) -> Vec<Diagnostic> {
+        if self.handlers_open {
+            return Vec::new();
+        }
+        let lost = |asked: &BTreeMap<String, Place>, handled: &BTreeMap<String, Place>, family: &str, what: &str| {
+            let missing = asked.iter().filter(|(name, _)| !handled.contains_key(*name));
+            let found = missing.map(|(name, place)| {
+                let hint = match nearest(name, handled.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("add `on(\"{family}:{name}\", |e| {{ … }});`"),
+                };
+                Diagnostic::error("script::no_handler", format!("{what} `{name}` comes to no handler"))
+                    .at(place.clone(), format!("nothing handles `{family}:{name}`"))
+                    .hint(hint)
+            });
+            found.collect::<Vec<_>>()
+        };
+        let mut found = lost(&self.timers_set, &self.timers_handled, "timer", "the timer");
+        found.extend(lost(&self.answers_asked, &self.answers_handled, "answer", "the answer"));
+        found
+    }
+
+    /// Handlers of what never happens, given the timers that `bots.yaml` raises.
+    pub fn idle(&self, schedules: &[&str]) -> Vec<Diagnostic> {
+        let idle = |handled: &BTreeMap<String, Place>, asked: &BTreeMap<String, Place>, open: bool, hint: &str, extra: &[&str]| {
+            let never = handled.iter().filter(|(name, _)| {
+                !open && !asked.contains_key(*name) && !extra.contains(&name.as_str())
+            });
+            let found = never.map(|(name, place)| {
+                let near = nearest(name, asked.keys().map(String::as_str).chain(extra.iter().copied()));
+                let hint = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => hint.replace("NAME", name),
+                };
+                Diagnostic::warning("script::idle_handler", "this handler is never called")
+                    .at(place.clone(), "nothing leads here")
+                    .hint(hint)
+            });
+            found.collect::<Vec<_>>()
+        };
+        let timer = "set it with `timer::at(when, \"NAME\")`, or raise it with `schedules` of the bot";
+        let answer = "ask for it by that name";
+        let mut found = idle(&self.timers_handled, &self.timers_set, self.timers_open, timer, schedules);
+        found.extend(idle(&self.answers_handled, &self.answers_asked, self.answers_open, answer, &[]));
+        found
+    }
+}
+
+/// A call without a dot.
+pub(super) fn function(walk: &mut Walk<'_>, call: &FnCallExpr, position: Position) {
+    let module = if call.namespace.is_empty() { "" } else { call.namespace.root() };
+    let text = |index: usize| match call.args.get(index) {
+        Some(Expr::StringConstant(text, at)) => Some((text.to_string(), literal(walk.source, *at))),
+        _ => None,
+    };
+    match (module, call.name.as_str()) {
+        ("", "on") => match text(0) {
+            Some((event, place)) => match event.split_once(':') {
+                Some(("timer", name)) => drop(walk.facts.timers_handled.insert(name.to_owned(), place)),
+                Some(("answer", name)) => drop(walk.facts.answers_handled.insert(name.to_owned(), place)),
+                _ => {}
+            },
+            None => walk.facts.handlers_open = true,
+        },
+        ("timer", "at") => match text(1) {
+            Some((name, place)) => drop(walk.facts.timers_set.insert(name, place)),
+            None => walk.facts.timers_open = true,
+        },
+        ("bot", "iq") if call.args.len() == 5 => match text(3) {
+            Some((name, place)) => drop(walk.facts.answers_asked.insert(name, place)),
+            None => walk.facts.answers_open = true,
+        },
+        ("", "webhook") => {
+            if let Some((name, place)) = text(0) {
+                walk.facts.webhooks.insert(name, place);
+            }
+        }
+        ("shared", _) => {
+            let place = word(walk.source, position);
+            walk.facts.shared.get_or_insert(place);
+        }
+        ("peer", "tell") => match text(0) {
+            Some((name, place)) => drop(walk.facts.bots.insert(name, place)),
+            None => walk.facts.bots_open = true,
+        },
+        ("secret", _) => match text(0) {
+            Some((name, place)) => drop(walk.facts.secrets.insert(name, place)),
+            None => walk.facts.secrets_open = true,
+        },
+        ("http", _) => match text(0).and_then(|(url, place)| Some((host(&url)?, place))) {
+            Some((host, place)) => drop(walk.facts.hosts.insert(host, place)),
+            None => walk.facts.hosts_open = true,
+        },
+        _ => {}
+    }
+}
+
+/// A call behind a dot.
+pub(super) fn method(walk: &mut Walk<'_>, _receiver: &Type, call: &FnCallExpr, _position: Position) {
+    if call.name != "ask" || call.args.len() < 2 {
+        return;
+    }
+    match call.args.first() {
+        Some(Expr::StringConstant(name, at)) => {
+            let place = literal(walk.source, *at);
+            walk.facts.answers_asked.insert(name.to_string(), place);
+        }
+        _ => walk.facts.answers_open = true,
+    }
+}
+
+/// The host of an address.
+fn host(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    (!host.is_empty()).then(|| host.to_lowercase())
+}
