@@ -1,6 +1,7 @@
 //! Script files to compiled scripts, with every problem as a diagnostic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,6 +9,8 @@ use serde_json::Value;
 use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;
+use crate::ops::findings::{Findings, hidden_commands};
+use crate::script::check::{Checked, check};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::inspect::{CommandSeen, Inspected, inspect};
 use crate::script::loader::{Compiled, compile};
@@ -24,7 +27,7 @@ pub fn load(scripts: &[ScriptSettings]) -> (Library, Vec<Diagnostic>) {
         match std::fs::read_to_string(&script.file) {
             Ok(text) => match compile(&script.name, &script.file, &text) {
                 Ok(compiled) => drop(library.insert(script.name.clone(), compiled)),
-                Err(error) => diagnostics.push(diagnostic(&error)),
+                Err(error) => diagnostics.extend(refused(&error, &check(&script.file, &text))),
             },
             Err(error) => diagnostics.push(
                 Diagnostic::error("script::unreadable", format!("`{}`: {error}", script.file.display()))
@@ -35,14 +38,68 @@ pub fn load(scripts: &[ScriptSettings]) -> (Library, Vec<Diagnostic>) {
     (library, diagnostics)
 }
 
-/// Runs the declarations of every script of every bot in a shadow, with that bot's configuration: what would
+/// Why a script does not compile. The checks know the same mistake in better words, and others besides.
+fn refused(error: &ScriptError, checked: &Checked) -> Vec<Diagnostic> {
+    let mut diagnostics = checked.diagnostics.clone();
+    let known = |found: &Diagnostic| {
+        found.is_error() && found.place().is_some_and(|place| place.source.name == error.file)
+    };
+    if error.kind != Kind::Compile || !diagnostics.iter().any(known) {
+        diagnostics.insert(0, diagnostic(error));
+    }
+    diagnostics
+}
+
+/// All that is wrong in one text, as `check` says it of a script that no bot uses yet.
+pub fn examine(name: &str, file: &Path, text: &str) -> Vec<Diagnostic> {
+    match compile(name, file, text) {
+        Ok(compiled) => {
+            let library = Library::from([(name.to_owned(), compiled)]);
+            let findings = Findings::of(&library);
+            let mut diagnostics = findings.diagnostics();
+            for compiled in library.into_values() {
+                let script = ScriptUse {
+                    name: name.to_owned(),
+                    compiled,
+                    config: Value::Object(serde_json::Map::new()),
+                    limits: Limits::DEFAULT,
+                    permissions: Permissions::default(),
+                    timezone: jiff::tz::TimeZone::UTC,
+                };
+                if let Err(error) = inspect(&script, now())
+                    && !findings.covers(&error.file, error.line)
+                {
+                    diagnostics.push(diagnostic(&error));
+                }
+            }
+            diagnostics
+        }
+        Err(error) => refused(&error, &check(file, text)),
+    }
+}
+
+fn now() -> Moment {
+    Moment { at: std::time::Instant::now(), wall: jiff::Timestamp::now() }
+}
+
+/// Looks through all scripts, and runs the declarations of every script of every bot in a shadow, with that bot's configuration: what would
 /// park a script, and calls that would fail when they are reached. Many bots that use a script alike count once.
 pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
-    let now = Moment { at: std::time::Instant::now(), wall: jiff::Timestamp::now() };
+    let now = now();
+    let findings = Findings::of(library);
     let mut seen = BTreeSet::new();
-    let mut diagnostics = Vec::new();
+    let mut together = BTreeSet::new();
+    let mut diagnostics = findings.diagnostics();
     for bot in &settings.bots {
-        for (script, settings) in uses(bot, library).iter().zip(&bot.scripts) {
+        let uses = uses(bot, library);
+        // Bots that are told apart by their accounts alone have the same scripts in the same order.
+        if together.insert(uses.iter().map(|script| script.name.clone()).collect::<Vec<_>>()) && uses.len() > 1 {
+            let inspected: Vec<(&ScriptUse, Inspected)> =
+                uses.iter().filter_map(|script| Some((script, inspect(script, now).ok()?))).collect();
+            let scripts: Vec<_> = inspected.iter().map(|(script, seen)| (*script, seen)).collect();
+            diagnostics.extend(hidden_commands(&scripts));
+        }
+        for (script, settings) in uses.iter().zip(&bot.scripts) {
             let roles: Vec<String> = bot.roles.keys().cloned().collect();
             if !seen.insert((
                 script.name.clone(),
@@ -53,14 +110,12 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
                 continue;
             }
             let problems = match inspect(script, now) {
-                Ok(inspected) => {
-                    let unknown = unknown_roles(&inspected, script, bot);
-                    inspected.problems.into_iter().chain(unknown).collect()
-                }
+                Ok(inspected) => unknown_roles(&inspected, script, bot),
                 Err(error) => vec![error],
             };
-            for problem in &problems {
-                let found = at_option(diagnostic(problem), problem, settings);
+            let problems = problems.iter().filter(|problem| !findings.covers(&problem.file, problem.line));
+            let found = problems.map(|problem| at_option(diagnostic(problem), problem, settings));
+            for found in found.chain(findings.with(script, bot)) {
                 if !diagnostics.contains(&found) {
                     diagnostics.push(found);
                 }

@@ -1,10 +1,8 @@
-//! What a script declares, and what in it cannot work, without running a handler: for `rhapsode check`.
+//! What a script declares, without running a handler: for `rhapsode check`.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use rhai::{ASTNode, Expr, Stmt};
 use serde_json::Value;
 
 use crate::ids::Seed;
@@ -12,8 +10,8 @@ use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::script::ScriptUse;
 use crate::script::data::{Data, Memory};
-use crate::script::error::{Kind, ScriptError, nearest};
-use crate::script::host::{Host, LOADED};
+use crate::script::error::ScriptError;
+use crate::script::host::Host;
 use crate::script::instance::{Instance, Surroundings};
 use crate::script::metrics::Metrics;
 use crate::script::overlay::Overlay;
@@ -36,13 +34,13 @@ pub struct Inspected {
     pub every: Vec<(Duration, usize)>,
     /// Webhooks.
     pub webhooks: Vec<WebhookSeen>,
-    /// Calls of functions that do not exist: they fail when they are reached.
-    pub problems: Vec<ScriptError>,
 }
 
 /// A command of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandSeen {
+    /// Its name and its other names.
+    pub names: Vec<String>,
     /// How it is typed.
     pub usage: String,
     /// Its help text.
@@ -79,8 +77,7 @@ pub struct OptionSeen {
     pub line: usize,
 }
 
-/// Runs the top level of a script, with nothing to write to and nobody to send to, and looks for calls of unknown
-/// functions everywhere.
+/// Runs the top level of a script, with nothing to write to and nobody to send to.
 ///
 /// # Errors
 /// Why it does not load.
@@ -110,16 +107,16 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             metrics: Metrics::default(),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;
-        let problems = unknown_calls(&instance, &mut host);
-        let inspected = seen(&instance, problems);
+        let inspected = seen(&instance);
         let _leaked = instance.dispose();
         Ok(inspected)
     })
 }
 
-fn seen(instance: &Instance, problems: Vec<ScriptError>) -> Inspected {
+fn seen(instance: &Instance) -> Inspected {
     let declared = &instance.declared;
     let command = |command: &crate::script::declare::Command| CommandSeen {
+        names: std::iter::once(&command.spec.name).chain(&command.alias).cloned().collect(),
         usage: command.spec.usage(),
         help: command.help.clone(),
         examples: command.examples.clone(),
@@ -147,55 +144,5 @@ fn seen(instance: &Instance, problems: Vec<ScriptError>) -> Inspected {
                 line: webhook.line,
             })
             .collect(),
-        problems,
     }
-}
-
-/// Calls by names that neither the script nor the engine has.
-fn unknown_calls(instance: &Instance, host: &mut Host) -> Vec<ScriptError> {
-    let inner = &instance.uses.compiled.inner;
-    let mut known: BTreeSet<String> =
-        host.engine_mut().gen_fn_signatures(true).iter().map(|s| name_of(s)).collect();
-    known.extend(inner.functions.iter().cloned());
-    known.extend(KEYWORDS.iter().map(|word| (*word).to_owned()));
-    let site = instance.site(None);
-    let mut problems = Vec::new();
-    inner.ast.walk(&mut |path| {
-        let call = match path.last() {
-            Some(ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))) => Some((call, position)),
-            Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => Some((call, position)),
-            _ => None,
-        };
-        if let Some((call, position)) = call
-            && call.op_token.is_none()
-            // What a module of the script's own offers is only known to the engine.
-            && (call.namespace.is_empty() || crate::script::api::area_names().any(|area| call.namespace.root() == area))
-            && !known.contains(call.name.as_str())
-            && !call.name.starts_with("anon$")
-            && call.name != LOADED
-        {
-            let near = nearest(&call.name, known.iter().map(String::as_str));
-            let kind = Kind::Runtime;
-            problems.push(ScriptError {
-                line: position.line().unwrap_or(0),
-                column: position.position().unwrap_or(0),
-                hint: near.map(|near| format!("did you mean `{near}`?")),
-                ..site.plain(kind, format!("unknown function `{}`", call.name))
-            });
-        }
-        true
-    });
-    problems.sort_by_key(|problem| (problem.line, problem.column));
-    problems.dedup();
-    problems
-}
-
-/// Functions that the language itself has.
-const KEYWORDS: &[&str] =
-    &["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "print", "debug", "type_of", "this"];
-
-/// `get` of `store::get(key: &str) -> Dynamic`.
-fn name_of(signature: &str) -> String {
-    let path = signature.split('(').next().unwrap_or(signature);
-    path.rsplit("::").next().unwrap_or(path).trim().trim_start_matches("get$").to_owned()
 }

@@ -220,19 +220,18 @@ fn event(walk: &mut Walk<'_>, call: &FnCallExpr) {
     }
 }
 
-/// What the function that stands last among the arguments is given, where the call is a declaration.
+/// What the function that stands last among the arguments is given, where that is known.
 pub(super) fn handler_types(call: &FnCallExpr) -> Vec<Type> {
-    if !call.namespace.is_empty() {
-        return Vec::new();
-    }
-    match (call.name.as_str(), call.args.first()) {
-        ("on", Some(Expr::StringConstant(event, _))) if call.args.len() > 1 => {
-            let offered = Type::of_event(event);
-            vec![offered]
-        }
-        ("command", Some(Expr::StringConstant(spec, _))) if call.args.len() > 2 => {
+    let module = if call.namespace.is_empty() { "" } else { call.namespace.root() };
+    match (module, call.name.as_str(), call.args.first()) {
+        ("", "on", Some(Expr::StringConstant(event, _))) if call.args.len() > 1 => vec![Type::of_event(event)],
+        ("", "command", Some(Expr::StringConstant(spec, _))) if call.args.len() > 2 => {
             vec![Type::Object("Message"), Type::of_arguments(spec)]
         }
+        ("", "hear", Some(_)) if call.args.len() > 1 => vec![Type::Object("Message"), Type::Unknown],
+        ("", "webhook", Some(_)) => vec![Type::named("Call")],
+        ("http", ..) => vec![Type::named("Response")],
+        ("bot", "iq", _) => vec![Type::named("Answer")],
         _ => Vec::new(),
     }
 }
@@ -247,10 +246,10 @@ pub(super) fn parameters(walk: &mut Walk<'_>, call: &FnCallExpr, closure: &str, 
     }
     let what = match call.args.first() {
         Some(Expr::StringConstant(text, _)) if call.name == "on" => format!("the handler of `{text}`"),
-        Some(Expr::StringConstant(text, _)) => {
+        Some(Expr::StringConstant(text, _)) if call.name == "command" => {
             format!("the command `{}`", text.split_whitespace().next().unwrap_or_default())
         }
-        _ => "the handler".to_owned(),
+        _ => "the function".to_owned(),
     };
     let place = word(walk.source, call.args.last().map_or(function.place, Expr::position));
     let found = Diagnostic::error(
@@ -258,7 +257,7 @@ pub(super) fn parameters(walk: &mut Walk<'_>, call: &FnCallExpr, closure: &str, 
         format!("{what} has {own} parameters, but is given {}", arguments(offered)),
     )
     .at(place, "too many parameters")
-    .hint(if offered == 1 { "write `|m|`" } else { "write `|m, a|`: the message and its arguments" });
+    .hint(if offered == 1 { "write `|m|`, or any other name" } else { "write `|m, a|`, or any other names" });
     walk.find(found);
 }
 

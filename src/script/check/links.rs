@@ -154,10 +154,18 @@ pub(super) fn function(walk: &mut Walk<'_>, call: &FnCallExpr, position: Positio
             Some((name, place)) => drop(walk.facts.secrets.insert(name, place)),
             None => walk.facts.secrets_open = true,
         },
-        ("http", _) => match text(0).and_then(|(url, place)| Some((host(&url)?, place))) {
-            Some((host, place)) => drop(walk.facts.hosts.insert(host, place)),
-            None => walk.facts.hosts_open = true,
-        },
+        ("http", method) => {
+            match text(usize::from(method == "request")).and_then(|(url, place)| Some((host(&url)?, place))) {
+                Some((host, place)) => drop(walk.facts.hosts.insert(host, place)),
+                None => walk.facts.hosts_open = true,
+            }
+            // By name and data instead of a function.
+            let by_name = call.args.len() == if method == "get" { 4 } else { 5 };
+            match call.args.len().checked_sub(2).and_then(text).filter(|_| by_name) {
+                Some((name, place)) => drop(walk.facts.answers_asked.insert(name, place)),
+                None => walk.facts.answers_open |= by_name,
+            }
+        }
         _ => {}
     }
 }

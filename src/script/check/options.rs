@@ -17,9 +17,14 @@ struct Options {
 
 const OPTIONS: &[Options] = &[
     Options { module: Some("bot"), function: "send", place: 2, keys: MESSAGE },
+    Options { module: Some("http"), function: "get", place: 1, keys: HTTP },
+    Options { module: Some("http"), function: "json", place: 2, keys: HTTP },
+    Options { module: Some("http"), function: "post", place: 2, keys: HTTP },
+    Options { module: Some("http"), function: "request", place: 2, keys: HTTP },
     Options { module: None, function: "reply", place: 1, keys: MESSAGE },
 ];
 
+const HTTP: &[&str] = &["body", "etag", "headers", "limit", "secret", "timeout"];
 const MESSAGE: &[&str] = &["kind", "lang", "subject", "thread_id"];
 
 /// Looks at the options of a call.
@@ -54,14 +59,14 @@ mod tests {
             let takes = |f: &&crate::script::api::Function| {
                 f.name() == options.function && f.signature.contains("opts: map")
             };
-            let function = AREAS
+            let (area, function) = AREAS
                 .iter()
                 .filter(|area| area.module == options.module)
-                .flat_map(|area| area.functions)
-                .find(takes)
+                .find_map(|area| Some((area, area.functions.iter().find(takes)?)))
                 .unwrap_or_else(|| panic!("{} takes no options", options.function));
             for key in options.keys {
-                assert!(function.about.contains(&format!("`{key}`")), "{}: {key}", function.signature);
+                let told = |about: &str| about.contains(&format!("`{key}`")) || about.contains(&format!("`{key}:"));
+                assert!(told(function.about) || told(area.about), "{}: {key}", function.signature);
             }
         }
     }

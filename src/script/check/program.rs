@@ -109,7 +109,8 @@ fn last_properties(expr: &Expr, keys: &mut BTreeSet<String>) {
 
 /// The statements of one function: the engine shows the bodies of functions only to those who walk through them.
 fn body(ast: &AST, name: &str, arity: usize) -> Vec<Stmt> {
-    let alone = ast.clone_functions_only_filtered(|_, _, _, other, params| other == name && params == arity);
+    let mut alone = ast.clone_functions_only();
+    alone.retain_functions(|_, _, other, params| other == name && params == arity);
     let mut statements = Vec::new();
     alone.walk(&mut |path| {
         if let [ASTNode::Stmt(statement)] = path {

@@ -58,6 +58,11 @@ impl Type {
         }
     }
 
+    /// The object of that name, where the reference has it.
+    pub(super) fn named(name: &str) -> Self {
+        object(name).map_or(Self::Unknown, Self::Object)
+    }
+
     /// What a function of the reference gives: `Contact` of `bot::contact(jid: string) -> Contact`.
     pub(super) fn given_by(module: &str, name: &str) -> Self {
         let mut found = BTreeSet::new();

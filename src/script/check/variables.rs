@@ -103,6 +103,9 @@ fn lost(walk: &mut Walk<'_>, name: &str, position: Position) {
     if walk.closures == 0 || !walk.binding(name).is_some_and(|binding| binding.global_let) {
         return;
     }
+    if !walk.lost.insert(name.to_owned()) {
+        return;
+    }
     let message = format!("what `{name}` holds is lost when the script is reloaded");
     let found = Diagnostic::warning("script::lost_state", message)
         .at(word(walk.source, position), "changed here")

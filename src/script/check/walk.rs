@@ -10,7 +10,7 @@ use crate::script::check::links::Facts;
 use crate::script::check::natives::Natives;
 use crate::script::check::program::{Function, Program};
 use crate::script::check::types::Type;
-use crate::script::check::{Offered, blocks, calls, links, options, strings, variables, word};
+use crate::script::check::{Offered, blocks, calls, links, options, strings, variables};
 
 /// A name that can be used.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub(super) struct Walk<'a> {
     /// Whether this is the body of a `fn`, which sees nothing of the top level.
     pub function: bool,
     pub facts: Facts,
+    /// Variables that were told to be lost.
+    pub lost: BTreeSet<String>,
     walked: BTreeSet<String>,
     found: Vec<Diagnostic>,
 }
@@ -75,6 +77,7 @@ impl<'a> Walk<'a> {
             closures: 0,
             function: false,
             facts: Facts::default(),
+            lost: BTreeSet::new(),
             walked: BTreeSet::new(),
             found: Vec::new(),
         }
@@ -127,9 +130,7 @@ impl<'a> Walk<'a> {
     fn body(&mut self, function: &'a Function, params: Vec<(String, Type)>) {
         let outer = self.scope.len();
         for (name, holds) in params {
-            let global_let =
-                !self.function && self.closures > 0 && self.binding(&name).is_some_and(|outer| outer.global_let);
-            self.bind(&name, holds, global_let);
+            self.bind(&name, holds, false);
         }
         self.block(&function.body);
         self.scope.truncate(outer);
@@ -397,11 +398,6 @@ impl<'a> Walk<'a> {
             self.scope.truncate(outer);
             self.closures -= 1;
         }
-    }
-
-    /// The place of a word.
-    pub(super) fn word(&self, position: Position) -> crate::diagnostic::Place {
-        word(self.source, position)
     }
 }
 

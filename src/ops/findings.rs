@@ -1,0 +1,106 @@
+//! What the static checks of all scripts say, and what one script and its bot have to say to each other.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::settings::BotSettings;
+use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::ops::scripts::Library;
+use crate::script::ScriptUse;
+use crate::script::check::{Checked, check};
+use crate::script::inspect::Inspected;
+
+/// The findings of every script, by its name in the configuration.
+pub struct Findings(BTreeMap<String, Checked>);
+
+impl Findings {
+    /// Looks through every script that compiles.
+    pub fn of(library: &Library) -> Self {
+        let one = |(name, compiled): (&String, &crate::script::loader::Compiled)| {
+            let text = std::fs::read_to_string(compiled.path()).ok()?;
+            Some((name.clone(), check(compiled.path(), &text)))
+        };
+        Self(library.iter().filter_map(one).collect())
+    }
+
+    /// The mistakes, each once: scripts may share modules.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut all: Vec<Diagnostic> = Vec::new();
+        for found in self.0.values().flat_map(|checked| &checked.diagnostics) {
+            if !all.contains(found) {
+                all.push(found.clone());
+            }
+        }
+        all
+    }
+
+    /// Whether that line of that file is known to be wrong.
+    pub fn covers(&self, file: &str, line: usize) -> bool {
+        self.0.values().any(|checked| checked.covers(file, line))
+    }
+
+    /// What a script asks for and its bot does not give, and handlers that nothing of the bot reaches.
+    pub fn with(&self, script: &ScriptUse, bot: &BotSettings) -> Vec<Diagnostic> {
+        let Some(Checked { facts, .. }) = self.0.get(&script.name) else { return Vec::new() };
+        let schedules: Vec<&str> = bot.schedules.iter().map(|schedule| schedule.emit.as_str()).collect();
+        let mut found = facts.idle(&schedules);
+        let missing = |what: &str, place: &Place, key: &str| {
+            Diagnostic::error("script::not_granted", format!("`{}` is not granted {what}", script.name))
+                .at(place.clone(), "not granted")
+                .hint(format!("add `{key}` to `permissions` of the script in bots.yaml"))
+        };
+        if let Some(place) = facts.shared.as_ref().filter(|_| !script.permissions.shared) {
+            found.push(missing("`shared::`", place, "shared: true"));
+        }
+        let bots = &script.permissions.bots;
+        for (name, place) in &facts.bots {
+            if !bots.iter().any(|granted| granted == name || granted == "*") {
+                found.push(missing(&format!("to tell bot `{name}` anything"), place, &format!("bots: [{name}]")));
+            }
+        }
+        found
+    }
+}
+
+/// Commands of one bot that two of its scripts answer to: only the first is ever called.
+pub fn hidden_commands(scripts: &[(&ScriptUse, &Inspected)]) -> Vec<Diagnostic> {
+    let mut taken: BTreeMap<&str, (&str, Place)> = BTreeMap::new();
+    let mut found = Vec::new();
+    let mut told = BTreeSet::new();
+    for (script, inspected) in scripts {
+        let file = script.compiled.path();
+        let source = Source::new(file.display().to_string(), std::fs::read_to_string(file).unwrap_or_default());
+        for command in &inspected.commands {
+            let place = line(&source, command.line);
+            for name in &command.names {
+                match taken.get(name.as_str()) {
+                    Some((other, first)) if *other != script.name => {
+                        if !told.insert((name, &script.name)) {
+                            continue;
+                        }
+                        let message = format!("the command `{name}` is hidden by that of script `{other}`");
+                        found.push(
+                            Diagnostic::warning("script::hidden_command", message)
+                                .at(place.clone(), "never called")
+                                .at(first.clone(), "comes first")
+                                .hint("give one of them another name, or name the scripts in another order"),
+                        );
+                    }
+                    Some(_) => {}
+                    None => drop(taken.insert(name, (&script.name, place.clone()))),
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The text of a line, without its indentation.
+fn line(source: &std::sync::Arc<Source>, line: usize) -> Place {
+    let start = source.offset(line, 1);
+    let text = source.text[start..].split('\n').next().unwrap_or_default();
+    let indent = text.len() - text.trim_start().len();
+    Place::new(source, start + indent..start + text.trim_end().len().max(indent))
+}
