@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::settings::BotSettings;
 use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::hosts::{Refused, permitted};
 use crate::ops::scripts::Library;
 use crate::script::ScriptUse;
 use crate::script::check::{Checked, check};
@@ -54,13 +55,49 @@ impl Findings {
         if let Some(place) = facts.shared.as_ref().filter(|_| !script.permissions.shared) {
             found.push(missing("`shared::`", place, "shared: true"));
         }
-        let bots = &script.permissions.bots;
+        let granted = &script.permissions;
         for (name, place) in &facts.bots {
-            if !bots.iter().any(|granted| granted == name || granted == "*") {
+            if !granted.bots.iter().any(|granted| granted == name || granted == "*") {
                 found.push(missing(&format!("to tell bot `{name}` anything"), place, &format!("bots: [{name}]")));
             }
         }
+        for (url, place) in &facts.urls {
+            if let Err(Refused::Host { entry } | Refused::Plain { entry }) = permitted(url, &granted.http) {
+                found.push(missing(&format!("`{entry}`"), place, &format!("http: [\"{entry}\"]")));
+            }
+        }
+        for (name, place) in facts.webhooks.iter().filter(|(name, _)| !granted.webhooks.contains_key(*name)) {
+            found.push(missing(&format!("the webhook `{name}`"), place, &format!("webhooks: [{name}]")));
+        }
+        for (name, place) in facts.secrets.iter().filter(|(name, _)| !granted.secrets.contains_key(*name)) {
+            found.push(missing(&format!("the secret `{name}`"), place, &format!("secrets: [{name}]")));
+        }
         found
+    }
+
+    /// What a bot grants a script that has no use for it; `place` is where the bot names the script.
+    pub fn unused_grants(&self, script: &ScriptUse, place: &Place) -> Vec<Diagnostic> {
+        let Some(Checked { facts, .. }) = self.0.get(&script.name) else { return Vec::new() };
+        let granted = &script.permissions;
+        let mut unused = Vec::new();
+        if granted.shared && facts.shared.is_none() {
+            unused.push("`shared: true`".to_owned());
+        }
+        for pattern in granted.http.iter().filter(|_| !facts.urls_open) {
+            let used = facts.urls.keys().any(|url| permitted(url, std::slice::from_ref(pattern)).is_ok());
+            if !used {
+                unused.push(format!("host `{}`", pattern.as_str()));
+            }
+        }
+        for name in granted.webhooks.keys().filter(|name| !facts.webhooks_open && !facts.webhooks.contains_key(*name)) {
+            unused.push(format!("webhook `{name}`"));
+        }
+        let warn = |what: String| {
+            Diagnostic::warning("script::unused_grant", format!("`{}` is granted {what} and never uses it", script.name))
+                .at(place.clone(), "used here")
+                .hint("take it out of `permissions` of the script in bots.yaml")
+        };
+        unused.into_iter().map(warn).collect()
     }
 }
 

@@ -113,9 +113,18 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
                 Ok(inspected) => unknown_roles(&inspected, script, bot),
                 Err(error) => vec![error],
             };
-            let problems = problems.iter().filter(|problem| !findings.covers(&problem.file, problem.line));
-            let found = problems.map(|problem| at_option(diagnostic(problem), problem, settings));
-            for found in found.chain(findings.with(script, bot)) {
+            let mut grants = findings.with(script, bot);
+            grants.extend(findings.unused_grants(script, &settings.place));
+            let known = |problem: &&ScriptError| {
+                let same = |place: &Place| {
+                    place.source.name == problem.file && place.position().0 == problem.line
+                };
+                findings.covers(&problem.file, problem.line)
+                    || grants.iter().any(|found| found.is_error() && found.place().is_some_and(same))
+            };
+            let problems: Vec<&ScriptError> = problems.iter().filter(|problem| !known(problem)).collect();
+            let found = problems.iter().map(|problem| at_option(diagnostic(problem), problem, settings));
+            for found in found.chain(grants) {
                 if !diagnostics.contains(&found) {
                     diagnostics.push(found);
                 }
@@ -199,8 +208,12 @@ fn limits(turn: TurnLimits) -> Limits {
 pub fn diagnostic(error: &ScriptError) -> Diagnostic {
     let text = std::fs::read_to_string(&error.file).unwrap_or_default();
     let source: Arc<Source> = Source::new(error.file.clone(), text);
-    let mut diagnostic = Diagnostic::error(name(error.kind), error.message.clone())
-        .at(word(&source, error.line, error.column), "")
+    let (name, place) = match unknown_key(&source, error) {
+        Some(place) => ("script::unknown_option", place),
+        None => (name(error.kind), word(&source, error.line, error.column)),
+    };
+    let mut diagnostic = Diagnostic::error(name, error.message.clone())
+        .at(place, "")
         .hint_if(error.hint.clone());
     for frame in &error.chain {
         if frame.file == error.file && frame.line > 0 {
@@ -211,6 +224,20 @@ pub fn diagnostic(error: &ScriptError) -> Diagnostic {
         }
     }
     diagnostic
+}
+
+/// Where an option stands that a declaration does not have; the failure knows only the declaration.
+fn unknown_key(source: &Arc<Source>, error: &ScriptError) -> Option<Place> {
+    let (_, rest) = error.message.split_once("has no option `")?;
+    let key = rest.strip_suffix('`').filter(|_| error.kind == Kind::Declaration)?;
+    let start = source.offset(error.line, error.column);
+    let text = &source.text[start..];
+    let found = text.match_indices(key).find(|(at, _)| {
+        let before = text[..*at].chars().next_back();
+        let after = text[at + key.len()..].trim_start_matches('"').trim_start();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && after.starts_with(':')
+    });
+    found.map(|(at, _)| Place::new(source, start + at..start + at + key.len()))
 }
 
 /// The word at a line and column: a caret under one letter is hard to see.

@@ -123,6 +123,11 @@ impl Function {
         path.rsplit_once('.').map_or(path, |(_, name)| name)
     }
 
+    /// Whether it is called behind a dot.
+    pub(super) fn is_method(&self) -> bool {
+        !self.is_property() && self.owner().is_some()
+    }
+
     fn is_property(&self) -> bool {
         !self.signature.contains('(')
     }

@@ -34,7 +34,7 @@ pub(super) fn function<'a>(walk: &mut Walk<'a>, call: &'a FnCallExpr, position: 
         let found = wrong_number(walk, name, &taken, given, position);
         walk.find(found.hint_if(its_signatures(&signatures)));
     }
-    Type::Unknown
+    if own.is_empty() { Type::given_by("", name) } else { Type::Unknown }
 }
 
 /// A call of a function of a module.
@@ -133,7 +133,7 @@ fn of_object(walk: &mut Walk<'_>, object: &str, name: &str, given: usize, positi
     let members = types::members(object);
     let methods: Vec<&Function> =
         members.iter().copied().filter(|f| !types::is_property(f) && f.name() == name).collect();
-    let taken: BTreeSet<usize> = methods.iter().map(|f| parameters_of(f.signature)).collect();
+    let taken: BTreeSet<usize> = methods.iter().map(|f| types::parameters_of(f.signature)).collect();
     if taken.contains(&given) {
         return;
     }
@@ -276,11 +276,15 @@ fn unknown(walk: &Walk<'_>, name: &str, position: Position) -> Diagnostic {
     let own = walk.program.named();
     let all = walk.natives.global.keys().map(String::as_str).filter(|name| name.starts_with(char::is_alphabetic));
     // What authors call comes before what the engine has: `len` of a text is nearer than `ln`.
+    let synonym = words::synonym(name).map(|here| match here.contains(' ') {
+        true => format!("use {here}"),
+        false => format!("it is called `{here}` here"),
+    });
     let hint = nearest(name, own)
         .or_else(|| nearest(name, api::function_names()))
         .or_else(|| nearest(name, all.filter(|name| !name.contains('$'))))
         .map(|near| format!("did you mean `{near}`?"));
-    let hint = hint.or_else(|| {
+    let hint = synonym.or(hint).or_else(|| {
         let module = walk.natives.modules.iter().find(|(_, functions)| functions.contains_key(name));
         module.map(|(module, _)| format!("there is `{module}::{name}`"))
     });
@@ -311,25 +315,6 @@ fn wrong_number(
 
 fn its_signatures(signatures: &[&str]) -> Option<String> {
     (!signatures.is_empty()).then(|| format!("it is `{}`", signatures.join("` or `")))
-}
-
-/// How many parameters a method of the reference takes: 2 of `m.reply(text, opts: map) -> string`.
-fn parameters_of(signature: &str) -> usize {
-    let inside = signature.split_once('(').map_or("", |(_, rest)| rest);
-    let (mut depth, mut count, mut some) = (0_usize, 1, false);
-    let mut bars = false;
-    for c in inside.chars() {
-        match c {
-            ')' if depth == 0 => break,
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            '|' => bars = !bars,
-            ',' if depth == 0 && !bars => count += 1,
-            _ => {}
-        }
-        some |= !c.is_whitespace();
-    }
-    if some { count } else { 0 }
 }
 
 /// `a Message`, `an Answer`.

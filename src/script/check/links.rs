@@ -26,10 +26,10 @@ pub struct Facts {
     pub answers_handled: BTreeMap<String, Place>,
     /// Whether a handler is declared by a name that is made when it runs.
     pub handlers_open: bool,
-    /// Hosts of addresses that are asked over HTTP.
-    pub hosts: BTreeMap<String, Place>,
+    /// Addresses that are asked over HTTP.
+    pub urls: BTreeMap<String, Place>,
     /// Whether an address is made when it runs.
-    pub hosts_open: bool,
+    pub urls_open: bool,
     /// The first use of `shared::`.
     pub shared: Option<Place>,
     /// Bots that are told something.
@@ -42,6 +42,8 @@ pub struct Facts {
     pub secrets_open: bool,
     /// Names of webhooks.
     pub webhooks: BTreeMap<String, Place>,
+    /// Whether a webhook is declared by a name that is made when it runs.
+    pub webhooks_open: bool,
 }
 
 impl Facts {
@@ -54,14 +56,15 @@ impl Facts {
         self.answers_open |= other.answers_open;
         self.answers_handled.extend(other.answers_handled);
         self.handlers_open |= other.handlers_open;
-        self.hosts.extend(other.hosts);
-        self.hosts_open |= other.hosts_open;
+        self.urls.extend(other.urls);
+        self.urls_open |= other.urls_open;
         self.shared = self.shared.take().or(other.shared);
         self.bots.extend(other.bots);
         self.bots_open |= other.bots_open;
         self.secrets.extend(other.secrets);
         self.secrets_open |= other.secrets_open;
         self.webhooks.extend(other.webhooks);
+        self.webhooks_open |= other.webhooks_open;
     }
 
     /// Timers and questions that lead nowhere.
@@ -140,6 +143,8 @@ pub(super) fn function(walk: &mut Walk<'_>, call: &FnCallExpr, position: Positio
         ("", "webhook") => {
             if let Some((name, place)) = text(0) {
                 walk.facts.webhooks.insert(name, place);
+            } else {
+                walk.facts.webhooks_open = true;
             }
         }
         ("shared", _) => {
@@ -155,9 +160,9 @@ pub(super) fn function(walk: &mut Walk<'_>, call: &FnCallExpr, position: Positio
             None => walk.facts.secrets_open = true,
         },
         ("http", method) => {
-            match text(usize::from(method == "request")).and_then(|(url, place)| Some((host(&url)?, place))) {
-                Some((host, place)) => drop(walk.facts.hosts.insert(host, place)),
-                None => walk.facts.hosts_open = true,
+            match text(usize::from(method == "request")) {
+                Some((url, place)) => drop(walk.facts.urls.insert(url, place)),
+                None => walk.facts.urls_open = true,
             }
             // By name and data instead of a function.
             let by_name = call.args.len() == if method == "get" { 4 } else { 5 };
@@ -182,13 +187,4 @@ pub(super) fn method(walk: &mut Walk<'_>, _receiver: &Type, call: &FnCallExpr, _
         }
         _ => walk.facts.answers_open = true,
     }
-}
-
-/// The host of an address.
-fn host(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let host = host.split(':').next().unwrap_or_default();
-    (!host.is_empty()).then(|| host.to_lowercase())
 }

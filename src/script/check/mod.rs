@@ -69,10 +69,20 @@ pub fn check(path: &Path, text: &str) -> Checked {
             diagnostics.extend(facts.unanswered());
             diagnostics.sort_by_key(|found| found.place().map(|place| (place.source.name.clone(), place.span.start)));
             diagnostics.dedup();
+            without_echo(&mut diagnostics);
             Checked { diagnostics, facts }
         }))
         .unwrap_or_default()
     })
+}
+
+/// Takes out what is said of statements without effect where something worse is said of the same words.
+fn without_echo(diagnostics: &mut Vec<Diagnostic>) {
+    let end = |found: &Diagnostic| found.place().map(|place| (place.source.name.clone(), place.span.end));
+    let worse: BTreeSet<_> = diagnostics.iter().filter(|found| found.is_error()).filter_map(end).collect();
+    diagnostics.retain(|found| {
+        found.name != "script::no_effect" || end(found).is_none_or(|place| !worse.contains(&place))
+    });
 }
 
 /// One run over a script and its modules.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{Engine, OptimizationLevel};
 
+use crate::script::api::{AREAS, Function};
+use crate::script::check::types::parameters_of;
 use crate::script::host::Host;
 
 /// The functions of the engine.
@@ -25,6 +27,7 @@ impl Natives {
         for signature in natives.engine().gen_fn_signatures(true) {
             natives.note(&signature);
         }
+        natives.methods();
         for (name, arities) in KEYWORDS {
             natives.global.entry((*name).to_owned()).or_default().extend(arities.iter().copied());
         }
@@ -33,6 +36,18 @@ impl Natives {
 
     pub(super) fn engine(&mut self) -> &Engine {
         self.host.engine_mut()
+    }
+
+    /// The engine does not list what the modules of areas offer without their name.
+    fn methods(&mut self) {
+        let callable = |function: &&Function| {
+            let before = function.signature.split_once('(').map(|(before, _)| before);
+            before.is_some_and(|before| !before.contains("::"))
+        };
+        for function in AREAS.iter().flat_map(|area| area.functions).filter(callable) {
+            let arity = parameters_of(function.signature) + usize::from(function.is_method());
+            self.global.entry(function.name().to_owned()).or_default().insert(arity);
+        }
     }
 
     /// `store::get(_, _)` is `get` of `store` with two arguments.

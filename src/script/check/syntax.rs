@@ -28,10 +28,12 @@ pub(super) fn explain(source: &Arc<Source>, error: &ParseError) -> Diagnostic {
     match &**cause {
         ParseErrorType::BadInput(LexError::MalformedChar(_)) => single_quotes(literal(source, *position)),
         ParseErrorType::FnDuplicatedDefinition(name, _) => duplicate(source, &pieces, name, place),
-        ParseErrorType::Reserved(reserved) => self::reserved(source, reserved, place),
+        ParseErrorType::Reserved(word)
+        | ParseErrorType::UnknownOperator(word)
+        | ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => reserved(source, word, place),
         ParseErrorType::PropertyExpected if is_word(&source.text[place.span.clone()]) => {
             let word = source.text[place.span.clone()].to_owned();
-            self::reserved(source, &word, place)
+            reserved(source, &word, place)
         }
         cause => foreign(source, &pieces, &place)
             .or_else(|| condition(source, &place))
@@ -56,27 +58,42 @@ fn single_quotes(place: Place) -> Diagnostic {
 }
 
 fn duplicate(source: &Arc<Source>, pieces: &[Piece<'_>], name: &str, place: Place) -> Diagnostic {
-    let declared: Vec<Piece<'_>> = pieces
+    // Name and number of parameters make a function.
+    let declared: Vec<(Piece<'_>, usize)> = pieces
         .windows(2)
-        .filter(|pair| pair[0].text == "fn" && pair[1].text == name)
-        .map(|pair| pair[1])
+        .enumerate()
+        .filter(|(_, pair)| pair[0].text == "fn" && pair[1].text == name)
+        .map(|(index, pair)| (pair[1], parameters(&pieces[index + 2..])))
         .collect();
-    let first = declared.first().map(|piece| Place::new(source, piece.at..piece.at + piece.text.len()));
-    // The engine points behind the parameters; the name says more.
-    let again = declared.iter().rev().find(|piece| piece.at <= place.span.start).or(declared.last());
-    let place = again.map_or(place, |piece| Place::new(source, piece.at..piece.at + piece.text.len()));
-    let message = match &first {
-        Some(first) => {
-            format!("`fn {name}` with as many parameters is already there (line {})", first.position().0)
-        }
-        None => format!("`fn {name}` with as many parameters is already there"),
+    let again = declared.iter().find(|(piece, _)| piece.at >= place.span.start).or(declared.last());
+    let Some(&(again, count)) = again else {
+        let message = format!("`fn {name}` with as many parameters is already there");
+        return Diagnostic::error("script::duplicate_function", message).at(place, "again here");
     };
-    let found = Diagnostic::error("script::duplicate_function", message).at(place.clone(), "again here");
+    let at = |piece: Piece<'_>| Place::new(source, piece.at..piece.at + piece.text.len());
+    let first = declared.iter().find(|(piece, other)| piece.at < again.at && *other == count).map(|f| at(f.0));
+    let line = first.as_ref().map_or_else(String::new, |first| format!(" (line {})", first.position().0));
+    let message = format!("`fn {name}` with {} is already there{line}", counted(count));
+    let found = Diagnostic::error("script::duplicate_function", message).at(at(again), "again here");
     let found = match first {
-        Some(first) if first != place => found.at(first, "first here"),
-        _ => found,
+        Some(first) => found.at(first, "first here"),
+        None => found,
     };
     found.hint("give one of them another name, or take it out")
+}
+
+/// How many parameters stand in the parentheses that open here.
+fn parameters(pieces: &[Piece<'_>]) -> usize {
+    let inside = pieces.iter().skip(1).take_while(|piece| piece.text != ")");
+    inside.filter(|piece| piece.text != ",").count()
+}
+
+fn counted(parameters: usize) -> String {
+    match parameters {
+        0 => "no parameters".to_owned(),
+        1 => "1 parameter".to_owned(),
+        more => format!("{more} parameters"),
+    }
 }
 
 fn reserved(source: &Arc<Source>, reserved: &str, place: Place) -> Diagnostic {

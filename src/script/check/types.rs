@@ -23,6 +23,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("bounce", "Bounce"),
     ("file", "File"),
     ("headline", "Message"),
+    ("invite", "Invite"),
     ("mention", "Message"),
     ("message", "Message"),
     ("offline", "Offline"),
@@ -45,7 +46,8 @@ const EVERY: &[&str] = &["call", "curry", "is_shared", "to_debug", "to_string", 
 impl Type {
     /// What the handler of an event is given.
     pub(super) fn of_event(event: &str) -> Self {
-        let name = if event.starts_with("timer:") { Some("Timer") } else { None };
+        let families = [("room:", "RoomEvent"), ("tell:", "Tell"), ("timer:", "Timer")];
+        let name = families.iter().find(|(family, _)| event.starts_with(family)).map(|(_, name)| *name);
         let name = name.or_else(|| EVENTS.iter().find(|(known, _)| *known == event).map(|(_, name)| *name));
         name.map_or(Self::Unknown, Self::Object)
     }
@@ -66,8 +68,9 @@ impl Type {
     /// What a function of the reference gives: `Contact` of `bot::contact(jid: string) -> Contact`.
     pub(super) fn given_by(module: &str, name: &str) -> Self {
         let mut found = BTreeSet::new();
-        for area in AREAS.iter().filter(|area| area.module == Some(module)) {
-            for function in area.functions.iter().filter(|f| f.name() == name && f.signature.starts_with(module)) {
+        let (module, prefix) = if module.is_empty() { (None, name) } else { (Some(module), module) };
+        for area in AREAS.iter().filter(|area| area.module == module) {
+            for function in area.functions.iter().filter(|f| f.name() == name && f.signature.starts_with(prefix)) {
                 found.insert(function.signature.split_once("-> ").map(|(_, result)| result.trim()));
             }
         }
@@ -107,6 +110,25 @@ pub(super) fn is_property(function: &Function) -> bool {
     !function.signature.contains('(')
 }
 
+/// How many parameters a method of the reference takes: 2 of `m.reply(text, opts: map) -> string`.
+pub(super) fn parameters_of(signature: &str) -> usize {
+    let inside = signature.split_once('(').map_or("", |(_, rest)| rest);
+    let (mut depth, mut count, mut some) = (0_usize, 1, false);
+    let mut bars = false;
+    for c in inside.chars() {
+        match c {
+            ')' if depth == 0 => break,
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '|' => bars = !bars,
+            ',' if depth == 0 && !bars => count += 1,
+            _ => {}
+        }
+        some |= !c.is_whitespace();
+    }
+    if some { count } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +145,10 @@ mod tests {
     #[test]
     fn results_of_functions_are_known_from_the_reference() {
         assert_eq!(Type::given_by("bot", "contact"), Type::Object("Contact"));
+        assert_eq!(Type::given_by("", "room"), Type::Object("Room"));
+        for event in ["room:join", "tell:x", "timer:x", "invite"] {
+            assert!(matches!(Type::of_event(event), Type::Object(name) if object(name).is_some()), "{event}");
+        }
         assert_eq!(Type::given_by("store", "get"), Type::Unknown);
     }
 }

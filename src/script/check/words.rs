@@ -59,3 +59,34 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
 pub(super) fn foreign(word: &str) -> Option<(&'static str, &'static str)> {
     FOREIGN.iter().copied().find(|(foreign, _)| *foreign == word)
 }
+
+/// Functions of other languages, and what they are called here.
+pub(super) const SYNONYMS: &[(&str, &str)] = &[
+    ("append", "push"),
+    ("endsWith", "ends_with"),
+    ("forEach", "for_each"),
+    ("format", "a text in backquotes: `${value}`"),
+    ("includes", "contains"),
+    ("indexOf", "index_of"),
+    ("int", "parse_int"),
+    ("length", "len"),
+    ("lenght", "len"),
+    ("lower", "to_lower"),
+    ("reply_to", "reply"),
+    ("send", "bot::send"),
+    ("setInterval", "every"),
+    ("setTimeout", "timer::after"),
+    ("size", "len"),
+    ("startsWith", "starts_with"),
+    ("strip", "trim"),
+    ("substring", "sub_string"),
+    ("toLowerCase", "to_lower"),
+    ("toString", "to_string"),
+    ("toUpperCase", "to_upper"),
+    ("upper", "to_upper"),
+];
+
+/// What a function of another language is called here.
+pub(super) fn synonym(name: &str) -> Option<&'static str> {
+    SYNONYMS.iter().find(|(foreign, _)| *foreign == name).map(|(_, here)| *here)
+}
