@@ -58,7 +58,11 @@ impl Findings {
         let granted = &script.permissions;
         for (name, place) in &facts.bots {
             if !granted.bots.iter().any(|granted| granted == name || granted == "*") {
-                found.push(missing(&format!("to tell bot `{name}` anything"), place, &format!("bots: [{name}]")));
+                found.push(missing(
+                    &format!("to tell bot `{name}` anything"),
+                    place,
+                    &format!("bots: [{name}]"),
+                ));
             }
         }
         for (url, place) in &facts.urls {
@@ -89,13 +93,18 @@ impl Findings {
                 unused.push(format!("host `{}`", pattern.as_str()));
             }
         }
-        for name in granted.webhooks.keys().filter(|name| !facts.webhooks_open && !facts.webhooks.contains_key(*name)) {
+        for name in
+            granted.webhooks.keys().filter(|name| !facts.webhooks_open && !facts.webhooks.contains_key(*name))
+        {
             unused.push(format!("webhook `{name}`"));
         }
         let warn = |what: String| {
-            Diagnostic::warning("script::unused_grant", format!("`{}` is granted {what} and never uses it", script.name))
-                .at(place.clone(), "used here")
-                .hint("take it out of `permissions` of the script in bots.yaml")
+            Diagnostic::warning(
+                "script::unused_grant",
+                format!("`{}` is granted {what} and never uses it", script.name),
+            )
+            .at(place.clone(), "used here")
+            .hint("take it out of `permissions` of the script in bots.yaml")
         };
         unused.into_iter().map(warn).collect()
     }
@@ -108,7 +117,8 @@ pub fn hidden_commands(scripts: &[(&ScriptUse, &Inspected)]) -> Vec<Diagnostic> 
     let mut told = BTreeSet::new();
     for (script, inspected) in scripts {
         let file = script.compiled.path();
-        let source = Source::new(file.display().to_string(), std::fs::read_to_string(file).unwrap_or_default());
+        let source =
+            Source::new(file.display().to_string(), std::fs::read_to_string(file).unwrap_or_default());
         for command in &inspected.commands {
             let place = line(&source, command.line);
             for name in &command.names {

@@ -93,7 +93,9 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
     for bot in &settings.bots {
         let uses = uses(bot, library);
         // Bots that are told apart by their accounts alone have the same scripts in the same order.
-        if together.insert(uses.iter().map(|script| script.name.clone()).collect::<Vec<_>>()) && uses.len() > 1 {
+        if together.insert(uses.iter().map(|script| script.name.clone()).collect::<Vec<_>>())
+            && uses.len() > 1
+        {
             let inspected: Vec<(&ScriptUse, Inspected)> =
                 uses.iter().filter_map(|script| Some((script, inspect(script, now).ok()?))).collect();
             let scripts: Vec<_> = inspected.iter().map(|(script, seen)| (*script, seen)).collect();
@@ -116,9 +118,8 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
             let mut grants = findings.with(script, bot);
             grants.extend(findings.unused_grants(script, &settings.place));
             let known = |problem: &&ScriptError| {
-                let same = |place: &Place| {
-                    place.source.name == problem.file && place.position().0 == problem.line
-                };
+                let same =
+                    |place: &Place| place.source.name == problem.file && place.position().0 == problem.line;
                 findings.covers(&problem.file, problem.line)
                     || grants.iter().any(|found| found.is_error() && found.place().is_some_and(same))
             };
@@ -212,9 +213,8 @@ pub fn diagnostic(error: &ScriptError) -> Diagnostic {
         Some(place) => ("script::unknown_option", place),
         None => (name(error.kind), word(&source, error.line, error.column)),
     };
-    let mut diagnostic = Diagnostic::error(name, error.message.clone())
-        .at(place, "")
-        .hint_if(error.hint.clone());
+    let mut diagnostic =
+        Diagnostic::error(name, error.message.clone()).at(place, "").hint_if(error.hint.clone());
     for frame in &error.chain {
         if frame.file == error.file && frame.line > 0 {
             diagnostic = diagnostic.at(

@@ -78,8 +78,10 @@ fn within<'a>(walk: &mut Walk<'a>, call: &'a FnCallExpr, position: Position) -> 
         Some(taken) if taken.contains(&given) => {}
         Some(taken) => {
             let prefix = format!("{root}::");
-            let signatures: Vec<&str> =
-                api::signatures(name).into_iter().filter(|signature| signature.starts_with(&prefix)).collect();
+            let signatures: Vec<&str> = api::signatures(name)
+                .into_iter()
+                .filter(|signature| signature.starts_with(&prefix))
+                .collect();
             let found = wrong_number(walk, &format!("{root}::{name}"), taken, given, position);
             walk.find(found.hint_if(its_signatures(&signatures)));
         }
@@ -194,7 +196,9 @@ pub(super) fn property(walk: &mut Walk<'_>, receiver: &Type, name: &str, positio
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
             let hint = match nearest(name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None if names.is_empty() => "it takes none: write them into its first text, `roll <dice:word>`".to_owned(),
+                None if names.is_empty() => {
+                    "it takes none: write them into its first text, `roll <dice:word>`".to_owned()
+                }
                 None => format!("it takes {}", list(&names)),
             };
             Diagnostic::error("script::unknown_argument", format!("the command takes no argument `{name}`"))
@@ -224,7 +228,9 @@ fn event(walk: &mut Walk<'_>, call: &FnCallExpr) {
 pub(super) fn handler_types(call: &FnCallExpr) -> Vec<Type> {
     let module = if call.namespace.is_empty() { "" } else { call.namespace.root() };
     match (module, call.name.as_str(), call.args.first()) {
-        ("", "on", Some(Expr::StringConstant(event, _))) if call.args.len() > 1 => vec![Type::of_event(event)],
+        ("", "on", Some(Expr::StringConstant(event, _))) if call.args.len() > 1 => {
+            vec![Type::of_event(event)]
+        }
         ("", "command", Some(Expr::StringConstant(spec, _))) if call.args.len() > 2 => {
             vec![Type::Object("Message"), Type::of_arguments(spec)]
         }
@@ -257,7 +263,11 @@ pub(super) fn parameters(walk: &mut Walk<'_>, call: &FnCallExpr, closure: &str, 
         format!("{what} has {own} parameters, but is given {}", arguments(offered)),
     )
     .at(place, "too many parameters")
-    .hint(if offered == 1 { "write `|m|`, or any other name" } else { "write `|m, a|`, or any other names" });
+    .hint(if offered == 1 {
+        "write `|m|`, or any other name"
+    } else {
+        "write `|m, a|`, or any other names"
+    });
     walk.find(found);
 }
 
@@ -274,7 +284,8 @@ fn unknown(walk: &Walk<'_>, name: &str, position: Position) -> Diagnostic {
             .hint(hint);
     }
     let own = walk.program.named();
-    let all = walk.natives.global.keys().map(String::as_str).filter(|name| name.starts_with(char::is_alphabetic));
+    let all =
+        walk.natives.global.keys().map(String::as_str).filter(|name| name.starts_with(char::is_alphabetic));
     // What authors call comes before what the engine has: `len` of a text is nearer than `ln`.
     let synonym = words::synonym(name).map(|here| match here.contains(' ') {
         true => format!("use {here}"),

@@ -72,19 +72,20 @@ impl Facts {
         if self.handlers_open {
             return Vec::new();
         }
-        let lost = |asked: &BTreeMap<String, Place>, handled: &BTreeMap<String, Place>, family: &str, what: &str| {
-            let missing = asked.iter().filter(|(name, _)| !handled.contains_key(*name));
-            let found = missing.map(|(name, place)| {
-                let hint = match nearest(name, handled.keys().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("add `on(\"{family}:{name}\", |e| {{ … }});`"),
-                };
-                Diagnostic::error("script::no_handler", format!("{what} `{name}` comes to no handler"))
-                    .at(place.clone(), format!("nothing handles `{family}:{name}`"))
-                    .hint(hint)
-            });
-            found.collect::<Vec<_>>()
-        };
+        let lost =
+            |asked: &BTreeMap<String, Place>, handled: &BTreeMap<String, Place>, family: &str, what: &str| {
+                let missing = asked.iter().filter(|(name, _)| !handled.contains_key(*name));
+                let found = missing.map(|(name, place)| {
+                    let hint = match nearest(name, handled.keys().map(String::as_str)) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("add `on(\"{family}:{name}\", |e| {{ … }});`"),
+                    };
+                    Diagnostic::error("script::no_handler", format!("{what} `{name}` comes to no handler"))
+                        .at(place.clone(), format!("nothing handles `{family}:{name}`"))
+                        .hint(hint)
+                });
+                found.collect::<Vec<_>>()
+            };
         let mut found = lost(&self.timers_set, &self.timers_handled, "timer", "the timer");
         found.extend(lost(&self.answers_asked, &self.answers_handled, "answer", "the answer"));
         found
@@ -92,10 +93,14 @@ impl Facts {
 
     /// Handlers of what never happens, given the timers that `bots.yaml` raises.
     pub fn idle(&self, schedules: &[&str]) -> Vec<Diagnostic> {
-        let idle = |handled: &BTreeMap<String, Place>, asked: &BTreeMap<String, Place>, open: bool, hint: &str, extra: &[&str]| {
-            let never = handled.iter().filter(|(name, _)| {
-                !open && !asked.contains_key(*name) && !extra.contains(&name.as_str())
-            });
+        let idle = |handled: &BTreeMap<String, Place>,
+                    asked: &BTreeMap<String, Place>,
+                    open: bool,
+                    hint: &str,
+                    extra: &[&str]| {
+            let never = handled
+                .iter()
+                .filter(|(name, _)| !open && !asked.contains_key(*name) && !extra.contains(&name.as_str()));
             let found = never.map(|(name, place)| {
                 let near = nearest(name, asked.keys().map(String::as_str).chain(extra.iter().copied()));
                 let hint = match near {

@@ -45,9 +45,7 @@ impl Checked {
     pub fn covers(&self, file: &str, line: usize) -> bool {
         self.diagnostics.iter().any(|found| {
             found.is_error()
-                && found
-                    .place()
-                    .is_some_and(|place| place.source.name == file && place.position().0 == line)
+                && found.place().is_some_and(|place| place.source.name == file && place.position().0 == line)
         })
     }
 }
@@ -67,7 +65,9 @@ pub fn check(path: &Path, text: &str) -> Checked {
             session.file(path, text, None);
             let Session { facts, mut diagnostics, .. } = session;
             diagnostics.extend(facts.unanswered());
-            diagnostics.sort_by_key(|found| found.place().map(|place| (place.source.name.clone(), place.span.start)));
+            diagnostics.sort_by_key(|found| {
+                found.place().map(|place| (place.source.name.clone(), place.span.start))
+            });
             diagnostics.dedup();
             without_echo(&mut diagnostics);
             Checked { diagnostics, facts }

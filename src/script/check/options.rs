@@ -29,7 +29,8 @@ const MESSAGE: &[&str] = &["kind", "lang", "subject", "thread_id"];
 
 /// Looks at the options of a call.
 pub(super) fn check(walk: &mut Walk<'_>, name: &str, module: Option<&str>, arguments: &[Expr]) {
-    let Some(options) = OPTIONS.iter().find(|options| options.function == name && options.module == module) else {
+    let Some(options) = OPTIONS.iter().find(|options| options.function == name && options.module == module)
+    else {
         return;
     };
     let Some(Expr::Map(map, _)) = arguments.get(options.place) else { return };
@@ -41,9 +42,10 @@ pub(super) fn check(walk: &mut Walk<'_>, name: &str, module: Option<&str>, argum
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it has {}", list(options.keys)),
         };
-        let found = Diagnostic::error("script::unknown_option", format!("`{name}` has no option `{}`", key.name))
-            .at(word(walk.source, key.pos), "unknown")
-            .hint(hint);
+        let found =
+            Diagnostic::error("script::unknown_option", format!("`{name}` has no option `{}`", key.name))
+                .at(word(walk.source, key.pos), "unknown")
+                .hint(hint);
         walk.find(found);
     }
 }
@@ -65,7 +67,8 @@ mod tests {
                 .find_map(|area| Some((area, area.functions.iter().find(takes)?)))
                 .unwrap_or_else(|| panic!("{} takes no options", options.function));
             for key in options.keys {
-                let told = |about: &str| about.contains(&format!("`{key}`")) || about.contains(&format!("`{key}:"));
+                let told =
+                    |about: &str| about.contains(&format!("`{key}`")) || about.contains(&format!("`{key}:"));
                 assert!(told(function.about) || told(area.about), "{}: {key}", function.signature);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{ASTNode, AST, Expr, FnAccess, ParseError, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Expr, FnAccess, ParseError, Position, Scope, Stmt};
 
 use crate::script::check::natives::Natives;
 

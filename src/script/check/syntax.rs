@@ -71,7 +71,8 @@ fn duplicate(source: &Arc<Source>, pieces: &[Piece<'_>], name: &str, place: Plac
         return Diagnostic::error("script::duplicate_function", message).at(place, "again here");
     };
     let at = |piece: Piece<'_>| Place::new(source, piece.at..piece.at + piece.text.len());
-    let first = declared.iter().find(|(piece, other)| piece.at < again.at && *other == count).map(|f| at(f.0));
+    let first =
+        declared.iter().find(|(piece, other)| piece.at < again.at && *other == count).map(|f| at(f.0));
     let line = first.as_ref().map_or_else(String::new, |first| format!(" (line {})", first.position().0));
     let message = format!("`fn {name}` with {} is already there{line}", counted(count));
     let found = Diagnostic::error("script::duplicate_function", message).at(at(again), "again here");
@@ -117,9 +118,12 @@ fn reserved(source: &Arc<Source>, reserved: &str, place: Place) -> Diagnostic {
         let owner = before.trim_end_matches('.').trim_end_matches('?');
         let from = owner.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |at| at + 1);
         let owner = if owner[from..].is_empty() { "m" } else { &owner[from..] };
-        return Diagnostic::error("script::reserved_word", "`thread` means something to Rhai and cannot be a name")
-            .at(place, "reserved")
-            .hint(format!("that one is `{owner}.thread_id` here"));
+        return Diagnostic::error(
+            "script::reserved_word",
+            "`thread` means something to Rhai and cannot be a name",
+        )
+        .at(place, "reserved")
+        .hint(format!("that one is `{owner}.thread_id` here"));
     }
     let foreign = words::foreign(reserved).map(|(_, hint)| hint);
     if let Some(hint) = foreign.filter(|_| !before.ends_with('.')) {
@@ -145,7 +149,9 @@ fn foreign(source: &Arc<Source>, pieces: &[Piece<'_>], place: &Place) -> Option<
     let stopped = pieces.iter().rposition(|piece| piece.at <= place.span.start)?;
     let first = stopped.saturating_sub(3);
     let declared = |word: &str| {
-        pieces.windows(2).any(|pair| ["let", "const", "fn", "for"].contains(&pair[0].text) && pair[1].text == word)
+        pieces
+            .windows(2)
+            .any(|pair| ["let", "const", "fn", "for"].contains(&pair[0].text) && pair[1].text == word)
     };
     let (piece, hint) = pieces[first..=stopped].iter().enumerate().rev().find_map(|(index, piece)| {
         let before = pieces.get((first + index).wrapping_sub(1)).map(|piece| piece.text);
@@ -254,7 +260,8 @@ fn is_word(text: &str) -> bool {
 /// Modules that a text imports, found without parsing it.
 pub(super) fn imports(text: &str) -> Vec<String> {
     let pieces = pieces(text);
-    let literal = |piece: &Piece<'_>| piece.text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).map(str::to_owned);
+    let literal =
+        |piece: &Piece<'_>| piece.text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).map(str::to_owned);
     pieces.windows(2).filter(|pair| pair[0].text == "import").filter_map(|pair| literal(&pair[1])).collect()
 }
 
@@ -264,10 +271,16 @@ pub(super) fn literal_length(text: &str) -> usize {
     if quote == '#' {
         let hashes = text.bytes().take_while(|b| *b == b'#').count();
         let end = format!("\"{}", "#".repeat(hashes));
-        return text.get(hashes + 1..).and_then(|rest| rest.find(&end)).map_or(text.len(), |at| at + 2 * hashes + 2);
+        return text
+            .get(hashes + 1..)
+            .and_then(|rest| rest.find(&end))
+            .map_or(text.len(), |at| at + 2 * hashes + 2);
     }
     if !['"', '\'', '`'].contains(&quote) {
-        return text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()).max(quote.len_utf8());
+        return text
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(text.len())
+            .max(quote.len_utf8());
     }
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -339,8 +352,10 @@ mod tests {
 
     #[test]
     fn texts_and_comments_hide_what_is_in_them() {
-        let words: Vec<&str> =
-            pieces("let a = \"x { \\\" y\"; // {\n/* { /* */ } */ `${b}` #\"raw\"# 'c'").iter().map(|p| p.text).collect();
+        let words: Vec<&str> = pieces("let a = \"x { \\\" y\"; // {\n/* { /* */ } */ `${b}` #\"raw\"# 'c'")
+            .iter()
+            .map(|p| p.text)
+            .collect();
         assert_eq!(words, ["let", "a", "=", "\"x { \\\" y\"", ";", "`${b}`", "#\"raw\"#", "'c'"]);
     }
 

@@ -70,7 +70,9 @@ impl Type {
         let mut found = BTreeSet::new();
         let (module, prefix) = if module.is_empty() { (None, name) } else { (Some(module), module) };
         for area in AREAS.iter().filter(|area| area.module == module) {
-            for function in area.functions.iter().filter(|f| f.name() == name && f.signature.starts_with(prefix)) {
+            for function in
+                area.functions.iter().filter(|f| f.name() == name && f.signature.starts_with(prefix))
+            {
                 found.insert(function.signature.split_once("-> ").map(|(_, result)| result.trim()));
             }
         }

@@ -11,8 +11,10 @@ use crate::script::check::{word, words};
 type Variable = (Option<std::num::NonZeroUsize>, ImmutableString, Namespace, u64);
 
 /// Methods that change what they are called on.
-const CHANGING: &[&str] =
-    &["append", "clear", "drain", "insert", "mixin", "pop", "push", "remove", "retain", "set", "shift", "truncate"];
+const CHANGING: &[&str] = &[
+    "append", "clear", "drain", "insert", "mixin", "pop", "push", "remove", "retain", "set", "shift",
+    "truncate",
+];
 
 /// A name that is used as a value.
 pub(super) fn check(walk: &mut Walk<'_>, variable: &Variable, position: Position) -> Type {
@@ -20,9 +22,11 @@ pub(super) fn check(walk: &mut Walk<'_>, variable: &Variable, position: Position
     if !namespace.is_empty() {
         if namespace.root() == "global" && !walk.globals.contains_key(name.as_str()) {
             // The engine has constants of its own in other modules, none in this one.
-            let near = nearest(name, walk.globals.keys().map(String::as_str)).map(|n| format!("did you mean `global::{n}`?"));
+            let near = nearest(name, walk.globals.keys().map(String::as_str))
+                .map(|n| format!("did you mean `global::{n}`?"));
             let place = word(walk.source, position);
-            let found = Diagnostic::error("script::unknown_variable", format!("no constant `{name}`")).at(place, "unknown");
+            let found = Diagnostic::error("script::unknown_variable", format!("no constant `{name}`"))
+                .at(place, "unknown");
             walk.find(found.hint_if(near));
         }
         return Type::Unknown;
@@ -36,9 +40,11 @@ pub(super) fn check(walk: &mut Walk<'_>, variable: &Variable, position: Position
     let place = word(walk.source, position);
     let found = match walk.globals.get(name.as_str()) {
         Some(global) if walk.function => invisible(walk, name, place, *global),
-        Some(global) => Diagnostic::error("script::unknown_variable", format!("`{name}` is used before it is there"))
-            .at(place, "too early")
-            .at(word(walk.source, *global), "it begins here"),
+        Some(global) => {
+            Diagnostic::error("script::unknown_variable", format!("`{name}` is used before it is there"))
+                .at(place, "too early")
+                .at(word(walk.source, *global), "it begins here")
+        }
         None => unknown(walk, name, place),
     };
     walk.find(found);
@@ -54,10 +60,13 @@ fn invisible(walk: &Walk<'_>, name: &str, place: Place, global: Position) -> Dia
     } else {
         ("let", "keep it with `store::`, hand it over as a parameter, or use a closure".to_owned())
     };
-    Diagnostic::error("script::invisible_variable", format!("a `fn` cannot see the top-level `{what} {name}`"))
-        .at(place, "not visible here")
-        .at(there, "declared here")
-        .hint(hint)
+    Diagnostic::error(
+        "script::invisible_variable",
+        format!("a `fn` cannot see the top-level `{what} {name}`"),
+    )
+    .at(place, "not visible here")
+    .at(there, "declared here")
+    .hint(hint)
 }
 
 fn unknown(walk: &Walk<'_>, name: &str, place: Place) -> Diagnostic {
@@ -66,17 +75,15 @@ fn unknown(walk: &Walk<'_>, name: &str, place: Place) -> Diagnostic {
             .at(place, "not a word of Rhai")
             .hint(hint);
     }
-    let candidates = walk
-        .scope
-        .iter()
-        .map(|binding| binding.name.as_str())
-        .chain(["config"])
-        .chain(walk.program.named());
+    let candidates =
+        walk.scope.iter().map(|binding| binding.name.as_str()).chain(["config"]).chain(walk.program.named());
     let near = nearest(name, candidates).map(|near| format!("did you mean `{near}`?"));
     let hint = near.or_else(|| {
         walk.function.then(|| "a `fn` sees its parameters and its own variables, nothing else".to_owned())
     });
-    Diagnostic::error("script::unknown_variable", format!("no variable `{name}`")).at(place, "unknown").hint_if(hint)
+    Diagnostic::error("script::unknown_variable", format!("no variable `{name}`"))
+        .at(place, "unknown")
+        .hint_if(hint)
 }
 
 /// A place that is written to.
@@ -116,7 +123,9 @@ fn lost(walk: &mut Walk<'_>, name: &str, position: Position) {
 /// The variable that a target begins with.
 fn root(target: &Expr) -> Option<(&str, Position)> {
     match target {
-        Expr::Variable(variable, _, position) if variable.2.is_empty() => Some((variable.1.as_str(), *position)),
+        Expr::Variable(variable, _, position) if variable.2.is_empty() => {
+            Some((variable.1.as_str(), *position))
+        }
         Expr::Dot(pair, ..) | Expr::Index(pair, ..) => root(&pair.lhs),
         _ => None,
     }

@@ -93,7 +93,10 @@ impl<'a> Walk<'a> {
         for name in self.program.named() {
             for function in &self.program.functions[name] {
                 self.scope.clear();
-                self.body(function, function.params.iter().map(|name| (name.clone(), Type::Unknown)).collect());
+                self.body(
+                    function,
+                    function.params.iter().map(|name| (name.clone(), Type::Unknown)).collect(),
+                );
             }
         }
         // Closures that nothing above led to; their surroundings are unknown.
@@ -391,7 +394,8 @@ impl<'a> Walk<'a> {
             let own: Vec<String> = function.params.iter().skip(captured).cloned().collect();
             let outer = self.scope.len();
             for (name, holds) in params {
-                let from_top = !own.contains(&name) && self.binding(&name).is_some_and(|outer| outer.global_let);
+                let from_top =
+                    !own.contains(&name) && self.binding(&name).is_some_and(|outer| outer.global_let);
                 self.bind(&name, holds, from_top);
             }
             self.block(&function.body);
