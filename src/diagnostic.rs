@@ -1,6 +1,8 @@
 //! One problem in something a person wrote: a stable name, a sentence, a place and a hint.
 //!
-//! Who finds a problem builds a [`Diagnostic`]; `ops::render` prints it.
+//! Who finds a problem builds a [`Diagnostic`]; `ops::render` prints it, and [`pages`] explains it.
+
+pub mod pages;
 
 use std::fmt;
 use std::ops::Range;

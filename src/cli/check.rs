@@ -26,6 +26,7 @@ enum Form {
     Human,
     Short,
     Json,
+    Github,
 }
 
 /// Runs the command. Touches no network and runs no `command` of a secret.
@@ -43,6 +44,7 @@ pub fn run(command: Check, common: &Common) -> Result<(), Failure> {
         Form::Human => Format::Human(common.style(std::io::stdout().is_terminal())),
         Form::Short => Format::Short,
         Form::Json => Format::Json,
+        Form::Github => Format::Github,
     };
     print!("{}", render(&diagnostics, format));
     if command.format == Form::Human {

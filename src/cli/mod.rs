@@ -3,16 +3,20 @@
 //! stdout is data, stderr is everything else. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
 #[cfg(feature = "demo")]
+mod api;
 mod chat;
 mod check;
 mod completions;
+mod definitions;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod init;
 mod man;
 mod reconnect;
 mod reload;
 mod run;
+mod schema;
 mod send;
 mod status;
 mod stop;
@@ -81,8 +85,16 @@ enum Command {
     Chat(chat::Chat),
     /// Find mistakes in bots.yaml and in the scripts
     Check(check::Check),
-    /// Run the tests of scripts: conversations and examples, without a network
     #[cfg(feature = "demo")]
+    /// Explain a problem that `check` or the log names
+    /// Look up script functions, events and types of arguments
+    /// Print the JSON Schema of bots.yaml for editors
+    /// Print the script functions for editors (a .d.rhai file)
+    /// Run the tests of scripts: conversations and examples, without a network
+    Api(api::Api),
+    Definitions(definitions::Definitions),
+    Explain(explain::Explain),
+    Schema(schema::Schema),
     Test(test::Test),
     /// Show how the running bots stand
     Status(status::Status),
@@ -150,6 +162,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Chat(command) => chat::run(command, &common),
         Command::Check(command) => check::run(command, &common),
         #[cfg(feature = "demo")]
+        Command::Api(command) => api::run(command),
+        Command::Definitions(command) => definitions::run(command),
+        Command::Explain(command) => explain::run(command),
+        Command::Schema(command) => schema::run(command, &common),
         Command::Test(command) => test::run(command, &common),
         Command::Status(command) => status::run(command, &common),
         Command::Reload(command) => reload::run(command, &common),

@@ -16,6 +16,8 @@ use crate::diagnostic::{Diagnostic, Label, Severity, Source};
 pub enum Format {
     /// With the source lines.
     Human(Style),
+    /// Workflow commands of GitHub Actions, which show problems beside the lines of a change.
+    Github,
     /// One JSON array of objects, ending with a line break.
     Json,
     /// In sentences, without drawing: for screen readers and terminals that can't draw.
@@ -48,6 +50,7 @@ pub fn render(diagnostics: &[Diagnostic], format: Format) -> String {
             let (drawn, rest) = diagnostics.split_at(diagnostics.len().min(MOST_DRAWN));
             drawn.iter().map(|found| human(found, style)).chain(rest.iter().map(short)).collect()
         }
+        Format::Github => diagnostics.iter().map(github).collect(),
         Format::Json => {
             let array = Value::Array(diagnostics.iter().map(object).collect());
             format!("{array:#}\n")
@@ -115,6 +118,21 @@ fn short(found: &Diagnostic) -> String {
         Some(place) => format!("{place}: {}: {message}\n", found.severity),
         None => format!("{}: {message}\n", found.severity),
     }
+}
+
+/// `::error file=a,line=1,col=2,endColumn=3,title=script::x::text`
+fn github(found: &Diagnostic) -> String {
+    let escaped = |text: &str| cleaned(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
+    let place = found.place().map_or_else(String::new, |place| {
+        let ((line, column), (end_line, end_column)) =
+            (place.position(), place.source.position(place.span.end));
+        let file = property(&place.source.name);
+        format!("file={file},line={line},endLine={end_line},col={column},endColumn={end_column},")
+    });
+    let hint = found.hint.as_ref().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+    let text = escaped(&format!("{}{hint}", found.message));
+    format!("::{} {place}title={}::{text}\n", found.severity, property(found.name))
 }
 
 fn object(found: &Diagnostic) -> Value {
@@ -305,6 +323,17 @@ mod tests {
         let text = render(&[sample()], Format::Short);
         assert_eq!(text, "bots.yaml:2:3: error: unknown key `pasword`\n");
         assert_eq!(render(&[Diagnostic::warning("a::b", "text")], Format::Short), "warning: text\n");
+    }
+
+    #[test]
+    fn github_shows_problems_beside_the_lines() {
+        assert_eq!(
+            render(&[sample()], Format::Github),
+            "::error file=bots.yaml,line=2,endLine=2,col=3,endColumn=10,title=config%3A%3Aunknown_key::unknown key \
+             `pasword`%0Ahint: did you mean `password`?\n"
+        );
+        let odd = Diagnostic::warning("a::b", "50 % of\nit");
+        assert_eq!(render(&[odd], Format::Github), "::warning title=a%3A%3Ab::50 %25 of%0Ait\n");
     }
 
     #[test]

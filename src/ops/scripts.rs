@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
+use crate::config::schema::ScriptOption;
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;
 use crate::ops::findings::{Findings, hidden_commands};
@@ -78,6 +79,37 @@ pub fn examine(name: &str, file: &Path, text: &str) -> Vec<Diagnostic> {
         }
         Err(error) => refused(&error, &check(file, text)),
     }
+}
+
+/// What the scripts declare with `option`, each name once.
+pub fn options(library: &Library) -> Vec<ScriptOption> {
+    let mut options: BTreeMap<String, ScriptOption> = BTreeMap::new();
+    for (name, compiled) in library {
+        let script = ScriptUse {
+            name: name.clone(),
+            compiled: compiled.clone(),
+            config: Value::Object(serde_json::Map::new()),
+            limits: Limits::DEFAULT,
+            permissions: Permissions::default(),
+            timezone: jiff::tz::TimeZone::UTC,
+        };
+        for option in inspect(&script, now()).into_iter().flat_map(|inspected| inspected.options) {
+            let found = ScriptOption { name: option.name.clone(), default: option.default, help: option.help };
+            // Two scripts may give one name two types: then the schema must not choose.
+            let differs = |known: &mut ScriptOption| {
+                if !same_type(&known.default, &found.default) {
+                    known.default = Value::Null;
+                }
+            };
+            options.entry(option.name).and_modify(differs).or_insert(found);
+        }
+    }
+    options.into_values().collect()
+}
+
+fn same_type(one: &Value, other: &Value) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+        && one.as_number().map(serde_json::Number::is_f64) == other.as_number().map(serde_json::Number::is_f64)
 }
 
 fn now() -> Moment {

@@ -19,6 +19,7 @@ mod command;
 mod complaints;
 pub mod data;
 mod declare;
+pub mod definitions;
 mod dialog;
 mod due;
 pub mod error;

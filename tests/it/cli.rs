@@ -44,6 +44,68 @@ fn completions_and_the_manual_are_printed() {
 }
 
 #[test]
+fn what_check_says_is_explained_offline() {
+    let folder = scratch();
+    let all = run_to_end(&folder, &["explain"]);
+    assert!(all.status.success() && text(&all.stdout).contains("script::plain_string"));
+    let page = run_to_end(&folder, &["explain", "script::plain_string"]);
+    assert!(page.status.success() && text(&page.stdout).contains("backquotes"));
+    let json: Value =
+        serde_json::from_slice(&run_to_end(&folder, &["explain", "plain_string", "--json"]).stdout)
+            .expect("JSON and nothing else");
+    assert_eq!(json["name"], "script::plain_string");
+    let unknown = run_to_end(&folder, &["explain", "script::plain_strng"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        unknown.stdout.is_empty() && text(&unknown.stderr).contains("did you mean `script::plain_string`")
+    );
+}
+
+#[test]
+fn the_script_functions_are_looked_up_offline() {
+    let folder = scratch();
+    let output = run_to_end(&folder, &["api", "store::get"]);
+    assert!(output.status.success());
+    let page = text(&output.stdout);
+    assert!(page.contains("store::get(key: string)") && !page.contains("m.reply(text"), "{page}");
+    assert!(text(&run_to_end(&folder, &["api", "room:join"]).stdout).contains("Events"));
+    assert!(text(&run_to_end(&folder, &["api", "when"]).stdout).contains("17:30"));
+    let all: Value = serde_json::from_slice(&run_to_end(&folder, &["api", "--json"]).stdout).expect("JSON");
+    assert!(all["functions"].as_array().is_some_and(|all| all.len() > 100));
+    assert!(all["events"].as_array().is_some_and(|all| all.len() > 20));
+    let unknown = run_to_end(&folder, &["api", "replyy"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("did you mean `reply`"), "{}", text(&unknown.stderr));
+}
+
+#[test]
+fn editors_get_definitions_and_a_schema() {
+    let mut world = World::echo();
+    std::fs::create_dir_all(world.folder.join("scripts")).expect("the folder");
+    let script = "option(\"greeting\", \"hello\", \"what it says\");\noption(\"most\", 3);\n";
+    std::fs::write(world.folder.join("scripts/said.rhai"), script).expect("written");
+    world.bot("said", "scripts: [scripts/said.rhai]");
+    world.write();
+    let output = world.command(&["definitions", "--out", "r.d.rhai"]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let file = std::fs::read_to_string(world.folder.join("r.d.rhai")).expect("written");
+    assert_eq!(file, text(&world.command(&["definitions"]).stdout));
+    assert!(file.starts_with("module static;") && file.contains("fn reply(m: Message, text: ?) -> string;"));
+    let plain: Value = serde_json::from_slice(&world.command(&["schema"]).stdout).expect("JSON");
+    assert_eq!(plain["$schema"], "http://json-schema.org/draft-07/schema#");
+    let config = &plain["definitions"]["bot"]["properties"]["config"];
+    assert!(config["properties"].is_null());
+    let project: Value =
+        serde_json::from_slice(&world.command(&["schema", "--project"]).stdout).expect("JSON");
+    for section in ["bot", "use"] {
+        let config = &project["definitions"][section]["properties"]["config"]["properties"];
+        assert_eq!(config["greeting"]["type"], "string", "{config:#}");
+        assert_eq!(config["greeting"]["description"], "what it says");
+        assert_eq!(config["most"]["type"], "integer");
+    }
+}
+
+#[test]
 fn status_as_json_has_what_is_promised() {
     let world = World::echo();
     let process = world.online();

@@ -19,6 +19,11 @@ fn the_page_of_configuration_keys_is_the_table() {
     fresh("docs/configuration.md", &rhapsode::config::schema::reference_markdown());
 }
 
+#[test]
+fn the_page_of_diagnostics_is_made_of_the_pages() {
+    fresh("docs/diagnostics.md", &rhapsode::diagnostic::pages::reference_markdown());
+}
+
 /// Compares a page with what it should be; writes it with `RHAPSODE_BLESS=1`.
 fn fresh(page: &str, wanted: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);

@@ -63,6 +63,26 @@ pub struct Function {
     pub example: &'static str,
 }
 
+/// Types of the arguments of commands.
+pub const ARGUMENT_TYPES: &[(&str, &str)] = &[
+    ("bool", "`yes`, `no`, `true`, `false`, `on` or `off`"),
+    ("choice(a|b)", "one of these words"),
+    ("float", "a number"),
+    ("int", "a whole number"),
+    ("jid", "an address"),
+    ("rest", "everything up to the end of the text"),
+    ("room", "the address of a room"),
+    ("span", "a span such as `10m`, as seconds"),
+    ("user", "somebody's address, without resource"),
+    ("when", "a time such as `10m`, `17:30` or `tomorrow 9:00`"),
+    ("word", "one word, or several in double quotes; the type where none is named"),
+];
+
+/// Events a handler can be declared for, with when they happen.
+pub fn events() -> &'static [(&'static str, &'static str)] {
+    EVENTS
+}
+
 /// All areas, in the order of the reference.
 pub const AREAS: &[Area] = &[
     declare::AREA,
@@ -309,6 +329,17 @@ pub(super) fn span(value: &Dynamic) -> Result<std::time::Duration, Thrown> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::script::command::CommandSpec;
+
+    #[test]
+    fn the_types_of_arguments_are_those_that_commands_take() {
+        for (kind, _) in ARGUMENT_TYPES {
+            assert!(CommandSpec::parse(&format!("x <a:{kind}>")).is_ok(), "{kind}");
+        }
+        let why = CommandSpec::parse("x <a:nothing>").expect_err("no such type");
+        let known = why.split("there are ").nth(1).expect("the types").split(' ').count();
+        assert_eq!(known, ARGUMENT_TYPES.len(), "{why}");
+    }
 
     #[test]
     fn text_of_a_value_stops_at_the_limit() {
