@@ -562,7 +562,8 @@ pub fn json_schema_with(options: &[ScriptOption]) -> Value {
         options.iter().map(|option| (option.name.clone(), option.schema())).collect();
     if !properties.is_empty() {
         for section in ["bot", "use"] {
-            schema["definitions"][section]["properties"]["config"]["properties"] = Value::Object(properties.clone());
+            schema["definitions"][section]["properties"]["config"]["properties"] =
+                Value::Object(properties.clone());
         }
     }
     schema

@@ -51,29 +51,21 @@ impl Bot {
             data: timer.data.clone(),
         };
         let object = Dynamic::from(TimerObject(Arc::new(row)));
-        // It goes away with the turn's writes, and also if the turn fails: it would fail again.
-        around.pending.remove_timer(timer.id);
         if timer.script == TELL {
+            around.pending.remove_timer(timer.id);
             return self.told(timer, key, host, around, progress);
         }
-        match self.slots.iter().position(|slot| slot.uses.name == timer.script) {
-            Some(at) if handles(&self.slots[at], &event) => {
-                self.script_chain(
-                    at,
-                    &[event.as_str()],
-                    Wants::default(),
-                    key,
-                    &object,
-                    || Ok(()),
-                    host,
-                    around,
-                    progress,
-                );
-            }
-            _ => {
-                tracing::warn!(bot = %self.identity.name, script = timer.script, event, "nobody handles this timer")
-            }
-        }
+        let owner = self.slots.iter().position(|slot| slot.uses.name == timer.script);
+        let Some(at) = owner.filter(|at| handles(&self.slots[*at], &event)) else {
+            // It stays stored: a version with the handler gets it.
+            tracing::warn!(bot = %self.identity.name, script = timer.script, event, "nobody handles this timer; it waits for a version of the script that does");
+            progress.kept.push(timer.id);
+            return;
+        };
+        // It goes away with the turn's writes, and also if the turn fails: it would fail again.
+        around.pending.remove_timer(timer.id);
+        let names = [event.as_str()];
+        self.script_chain(at, &names, Wants::default(), key, &object, || Ok(()), host, around, progress);
     }
 
     /// Whether a timer of that script may be removed when it is due. While the script is parked its timers stay

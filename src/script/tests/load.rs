@@ -92,6 +92,25 @@ fn timers_and_values_carry_over_to_the_next_version() {
 }
 
 #[test]
+fn a_timer_without_a_handler_waits_for_a_version_that_has_one() {
+    let rig = Rig::new();
+    let mut bot = rig.bot(r#"on("message", |m| { timer::at("1m", "t"); });"#);
+    bot.ask("x");
+    bot.handle.swap(vec![script("main", r#"on("message", |m| m.reply("no handler"));"#)]);
+    rig.advance(Duration::from_secs(61));
+    assert_eq!(bot.ask("x"), ["no handler"]);
+    let handled = r#"on("timer:t", |t| bot::send("ann@example.org", `late ${t.late_s >= 60}`));"#;
+    rig.advance(Duration::from_secs(120));
+    bot.handle.swap(vec![script("main", handled)]);
+    rig.advance(Duration::from_secs(1));
+    bot.told.wait_texts(|said| said.iter().any(|text| text == "late true"));
+    rig.advance(Duration::from_secs(61));
+    bot.handle.swap(vec![script("main", &format!("{handled}\non(\"message\", |m| m.reply(\"again\"));"))]);
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(bot.ask("x"), ["again"], "it does not come twice");
+}
+
+#[test]
 fn a_slow_bot_goes_to_the_slow_lane_and_comes_back() {
     let rig = Rig::new();
     let mut bot = rig
