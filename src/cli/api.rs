@@ -57,11 +57,15 @@ fn search(name: Option<&str>) -> Found {
     };
     let bare = name.rsplit(['.', ':']).next().unwrap_or(name);
     let area = |title: &str| {
-        AREAS.iter().any(|area| area.title == title && (area.module == Some(name) || area.title.eq_ignore_ascii_case(name)))
+        AREAS.iter().any(|area| {
+            area.title == title && (area.module == Some(name) || area.title.eq_ignore_ascii_case(name))
+        })
     };
     let exact = Found {
         functions: functions()
-            .filter(|(title, f)| f.name() == name || f.signature.starts_with(name) && f.name() == bare || area(title))
+            .filter(|(title, f)| {
+                f.name() == name || f.signature.starts_with(name) && f.name() == bare || area(title)
+            })
             .collect(),
         events: events().iter().copied().filter(|(event, _)| *event == name).collect(),
         types: ARGUMENT_TYPES.iter().copied().filter(|(kind, _)| *kind == name).collect(),

@@ -18,7 +18,8 @@ pub struct Explain {
 
 /// Runs the command.
 pub fn run(command: Explain) -> Result<(), Failure> {
-    let object = |page: &pages::Page| json!({ "name": page.name, "meaning": page.meaning, "text": page.text });
+    let object =
+        |page: &pages::Page| json!({ "name": page.name, "meaning": page.meaning, "text": page.text });
     let Some(name) = command.name else {
         if command.json {
             println!("{:#}", pages::all().map(object).collect::<serde_json::Value>());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::config::options::ScriptOption;
 use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
-use crate::config::schema::ScriptOption;
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;
 use crate::ops::findings::{Findings, hidden_commands};
@@ -94,7 +94,8 @@ pub fn options(library: &Library) -> Vec<ScriptOption> {
             timezone: jiff::tz::TimeZone::UTC,
         };
         for option in inspect(&script, now()).into_iter().flat_map(|inspected| inspected.options) {
-            let found = ScriptOption { name: option.name.clone(), default: option.default, help: option.help };
+            let found =
+                ScriptOption { name: option.name.clone(), default: option.default, help: option.help };
             // Two scripts may give one name two types: then the schema must not choose.
             let differs = |known: &mut ScriptOption| {
                 if !same_type(&known.default, &found.default) {
@@ -109,7 +110,8 @@ pub fn options(library: &Library) -> Vec<ScriptOption> {
 
 fn same_type(one: &Value, other: &Value) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other)
-        && one.as_number().map(serde_json::Number::is_f64) == other.as_number().map(serde_json::Number::is_f64)
+        && one.as_number().map(serde_json::Number::is_f64)
+            == other.as_number().map(serde_json::Number::is_f64)
 }
 
 fn now() -> Moment {

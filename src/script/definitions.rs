@@ -7,7 +7,9 @@ use crate::script::api::{AREAS, Function};
 
 /// The text of `rhapsode.d.rhai`.
 pub fn definitions() -> String {
-    let mut page = String::from("module static;\n\n/// Settings of the script: the values of its `option`s.\nlet config;\n");
+    let mut page = String::from(
+        "module static;\n\n/// Settings of the script: the values of its `option`s.\nlet config;\n",
+    );
     let mut modules: BTreeMap<&str, Vec<&Function>> = BTreeMap::new();
     for function in AREAS.iter().flat_map(|area| area.functions) {
         match module(function.signature) {
@@ -47,14 +49,16 @@ fn define(page: &mut String, function: &Function, indent: &str) {
 fn declaration(function: &Function) -> String {
     let signature = function.signature;
     let name = function.name();
-    let owner = signature.split(['(', ':', ' ']).next().and_then(|path| path.split_once('.')).map(|(owner, _)| owner);
+    let owner =
+        signature.split(['(', ':', ' ']).next().and_then(|path| path.split_once('.')).map(|(owner, _)| owner);
     let own = owner.map(|owner| format!("{owner}: {}", object(owner)));
     let Some((_, rest)) = signature.split_once('(') else {
         let kind = signature.split_once(": ").map_or("?", |(_, kind)| kind);
         return format!("fn get {name}({}) -> {kind};", own.unwrap_or_default());
     };
     let (inside, result) = rest.rsplit_once(')').unwrap_or((rest, ""));
-    let parameters: Vec<String> = own.into_iter().chain(parameters(inside).iter().map(|p| typed(p))).collect();
+    let parameters: Vec<String> =
+        own.into_iter().chain(parameters(inside).iter().map(|p| typed(p))).collect();
     let result = result.trim().strip_prefix("->").map_or("()", str::trim);
     format!("fn {name}({}) -> {result};", parameters.join(", "))
 }
