@@ -2,8 +2,8 @@
 //!
 //! stdout is data, stderr is everything else. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
-#[cfg(feature = "demo")]
 mod api;
+#[cfg(feature = "demo")]
 mod chat;
 mod check;
 mod completions;

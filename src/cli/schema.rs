@@ -3,7 +3,8 @@
 use clap::Args;
 
 use crate::cli::{Common, Failure};
-use crate::config::{self, schema};
+use crate::config;
+use crate::config::options::{ScriptOption, json_schema_with};
 use crate::ops::scripts;
 
 /// Arguments of `schema`.
@@ -17,12 +18,12 @@ pub struct Schema {
 /// Runs the command.
 pub fn run(command: Schema, common: &Common) -> Result<(), Failure> {
     let options = if command.project { project(common)? } else { Vec::new() };
-    println!("{:#}", schema::json_schema_with(&options));
+    println!("{:#}", json_schema_with(&options));
     Ok(())
 }
 
 /// The options of all scripts of the project.
-fn project(common: &Common) -> Result<Vec<schema::ScriptOption>, Failure> {
+fn project(common: &Common) -> Result<Vec<ScriptOption>, Failure> {
     let file = common.file()?;
     let var = |name: &str| std::env::var(name).ok();
     let found = config::inspect(&file, &config::Surroundings { var: &var, run_commands: false });

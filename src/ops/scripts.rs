@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::schema::ScriptOption;
+use crate::config::options::ScriptOption;
 use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;

@@ -180,7 +180,11 @@ pub(super) const PAGES: &[Page] = &[
         "no secret of that name",
         "A script is granted secrets by the names under `secrets` of the file.",
     ),
-    page("config::unknown_template", "no template of that name", "Templates stand under `templates`."),
+    page(
+        "config::unknown_template",
+        "no template of that name",
+        "Templates stand by name under `templates` of the file.",
+    ),
     page(
         "config::version",
         "this version of the format is not known",
