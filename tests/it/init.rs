@@ -21,7 +21,7 @@ fn without_questions_it_makes_a_project_that_has_no_mistakes() {
         assert!(output.status.success(), "{kind}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty(), "{kind}: what it says is no data");
         let folder = folder.join("new");
-        for file in ["bots.yaml", "scripts/help.rhai", ".gitignore"] {
+        for file in ["bots.yaml", "scripts/help.rhai", ".gitignore", ".rhai/rhapsode.d.rhai"] {
             assert!(folder.join(file).exists(), "{kind}: {file}");
         }
         let script = fs::read_to_string(folder.join("scripts/help.rhai")).expect("it was just written");

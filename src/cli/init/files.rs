@@ -8,6 +8,7 @@ use crate::cli::Failure;
 use crate::cli::init::Answers;
 use crate::ids::IdSource;
 use crate::ops::service::random_seed;
+use crate::script::definitions::definitions;
 
 /// A folder that becomes a project.
 pub struct Project {
@@ -59,6 +60,7 @@ impl Project {
         if let Some(chat) = template.chat {
             written.push(self.put(&format!("tests/{name}.chat"), &named(chat), Mode::Public)?);
         }
+        written.push(self.put(".rhai/rhapsode.d.rhai", &definitions(), Mode::Public)?);
         written.push(self.put(".gitignore", GITIGNORE, Mode::Public)?);
         if let Some(password) = &answers.password {
             let text = zeroize::Zeroizing::new(format!("{}\n", password.reveal()));

@@ -125,7 +125,9 @@ fn report(project: &Project, answers: &Answers, written: &[Written]) {
     }
     eprintln!("  rhapsode chat {name:<12} talk to it here, no server needed");
     eprintln!("  rhapsode check {:<11} look for mistakes", "");
-    eprintln!("  rhapsode test {:<12} run tests/{name}.chat", "");
+    if answers.kind.template().chat.is_some() {
+        eprintln!("  rhapsode test {:<12} run tests/{name}.chat", "");
+    }
     eprintln!("  rhapsode run {:<13} start it", "");
 }
 
