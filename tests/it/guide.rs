@@ -65,7 +65,7 @@ fn the_tutorial_works_as_it_is_written() {
 
     let talk = |said: &str| {
         let mut child = command(&folder, &["chat", "help"])
-            .env("HELP_PASSWORD", "x")
+            .env_remove("HELP_PASSWORD")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -119,11 +119,12 @@ impl<'a> Talk<'a> {
         words.into_iter().collect()
     }
 
-    /// Takes over scripts that were saved since the last line. One with mistakes changes nothing.
-    pub fn follow_files(&mut self) {
+    /// Takes over scripts that were saved since the last line; whether there were any. One with mistakes changes
+    /// nothing.
+    pub fn follow_files(&mut self) -> bool {
         let now = changes(&self.cast);
         if now == self.seen {
-            return;
+            return false;
         }
         self.seen = now;
         match self.troupe.cast(&self.roles, Path::new("")) {
@@ -140,17 +141,19 @@ impl<'a> Talk<'a> {
                     })
                     .collect();
                 if versions.is_empty() {
-                    return;
+                    return false;
                 }
                 let scripts = cast.setup.bot.scripts.clone();
                 self.cast = cast;
                 let swapped = self.world.swap(scripts);
                 println!("· {}", versions.join(", "));
                 self.after(swapped);
+                true
             }
             Err(problems) => {
                 eprint!("{}", render(&problems, Format::Human(self.common.style(true))));
                 println!("· not taken over: the version before goes on");
+                false
             }
         }
     }
