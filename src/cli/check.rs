@@ -38,7 +38,7 @@ pub fn run(command: Check, common: &Common) -> Result<(), Failure> {
     let mut diagnostics = found.diagnostics;
     diagnostics.extend(problems);
     if let Some(settings) = &found.settings {
-        diagnostics.extend(scripts::rehearse(settings, &library));
+        diagnostics.extend(scripts::rehearse(settings, &library).diagnostics);
     }
     let format = match command.format {
         Form::Human => Format::Human(common.style(std::io::stdout().is_terminal())),

@@ -16,12 +16,7 @@ pub struct Status {
 /// Runs the command.
 pub fn run(command: Status, common: &Common) -> Result<(), Failure> {
     match talk::ask(common, &Request::Status)? {
-        Answer::Status(status) if command.json => {
-            let text = serde_json::to_string_pretty(&status)
-                .map_err(|error| Failure::new(format!("the status cannot be written as JSON: {error}")))?;
-            println!("{text}");
-            Ok(())
-        }
+        Answer::Status(status) if command.json => talk::print_json(&status),
         answer => talk::print(answer),
     }
 }

@@ -67,9 +67,21 @@ pub fn print(answer: Answer) -> Result<(), Failure> {
             events.iter().for_each(|event| println!("{}", event.text.trim_end()));
             Ok(())
         }
+        Answer::Reloaded { text, .. } => {
+            print!("{text}");
+            Ok(())
+        }
         Answer::Status(status) => {
             print!("{}", status.to_text());
             Ok(())
         }
     }
+}
+
+/// Prints something as JSON that people can read, too.
+pub fn print_json(what: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(what)
+        .map_err(|error| Failure::new(format!("the answer cannot be written as JSON: {error}")))?;
+    println!("{text}");
+    Ok(())
 }

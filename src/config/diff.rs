@@ -1,7 +1,6 @@
 //! What a reload changes: two [`Settings`] compared, as a [`Plan`]. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use crate::config::settings::{BotSettings, Room, ScriptSettings, ScriptUse, Settings};
 
@@ -183,48 +182,6 @@ fn same_script(old: Option<ScriptSettings>, new: Option<ScriptSettings>) -> bool
     }
 }
 
-impl fmt::Display for Plan {
-    /// One line per bot as `reload --dry-run` shows it, then a line of totals.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines: Vec<(&str, String, &str)> = Vec::new();
-        lines.extend(self.added.iter().map(|bot| (bot.as_str(), "added".to_owned(), "")));
-        lines.extend(self.removed.iter().map(|bot| (bot.as_str(), "removed".to_owned(), "goes offline")));
-        let connecting: BTreeSet<&str> = self.reconnect.iter().map(|change| change.bot.as_str()).collect();
-        for change in &self.reconnect {
-            lines.push((&change.bot, change.keys.join(", "), "connects anew"));
-        }
-        for change in &self.rescript {
-            let stays = !connecting.contains(change.bot.as_str());
-            let what = if stays { "scripts restart, connection stays" } else { "scripts restart" };
-            lines.push((&change.bot, change.keys.join(", "), what));
-        }
-        for change in &self.reconfigure {
-            lines.push((&change.bot, change.keys.join(", "), "applied in place"));
-        }
-        lines.sort_by(|left, right| left.0.cmp(right.0));
-        let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).min(40);
-        let names = width(&mut lines.iter().map(|(name, ..)| name.chars().count()));
-        let keys = width(&mut lines.iter().map(|(_, keys, _)| keys.chars().count()));
-        for (name, changed, what) in &lines {
-            let line = format!("bot  {name:names$}  {changed:keys$}  {what}");
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        if self.login {
-            writeln!(f, "login  new pace")?;
-        }
-        if self.webhooks {
-            writeln!(f, "webhooks  heard elsewhere")?;
-        }
-        if self.log {
-            writeln!(f, "log  changed")?;
-        }
-        for key in &self.restart {
-            writeln!(f, "{key}  changed, applies after a restart of the process")?;
-        }
-        f.write_str(&self.summary())
-    }
-}
-
 impl Plan {
     /// One line: `1 added, 2 bots restarted, 997 untouched`; only what is not zero, and `untouched`.
     pub fn summary(&self) -> String {
@@ -259,7 +216,7 @@ mod tests {
         let settings = settings("a: { jid: a@x.example, password: { env: A } }");
         let plan = diff(&settings, &settings);
         assert!(plan.is_empty());
-        assert_eq!(plan.to_string(), "1 untouched");
+        assert_eq!(plan.summary(), "1 untouched");
     }
 
     #[test]
@@ -343,21 +300,6 @@ mod tests {
         );
         assert_eq!(plan.restart, ["storage", "durability"]);
         assert!(plan.login && plan.log && !plan.is_empty());
-    }
-
-    #[test]
-    fn the_plan_reads_like_a_table() {
-        let old = settings(
-            "a: { jid: a@x.example, password: { env: A }, scripts: [scripts/echo.rhai] }, gone: { jid: b@x.example, password: { env: A } }, same: { jid: c@x.example, password: { env: A } }",
-        );
-        let new = settings(
-            "a: { jid: a@x.example, password: { env: A }, scripts: [scripts/echo.rhai], config: { shop: oslo } }, fresh: { jid: b@x.example, password: { env: A } }, same: { jid: c@x.example, password: { env: A } }",
-        );
-        let expected = "bot  a      config.shop  scripts restart, connection stays\n\
-                        bot  fresh  added\n\
-                        bot  gone   removed      goes offline\n\
-                        1 added, 1 removed, 1 restarted, 1 untouched";
-        assert_eq!(diff(&old, &new).to_string(), expected);
     }
 
     #[test]

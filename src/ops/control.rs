@@ -11,9 +11,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use crate::jid::Jid;
-use crate::ops::render::{Format, render};
+use crate::ops::reload::ReloadPlan;
 use crate::ops::report::Status;
 use crate::ops::service::Service;
+use crate::ops::watch::tell;
 use crate::ops::why::Explained;
 
 /// Longest request or answer line that is read, in bytes. `status` of ten thousand bots has about 4 MiB.
@@ -70,6 +71,13 @@ pub enum Answer {
     Refused {
         /// Why, for people.
         text: String,
+    },
+    /// To [`Request::Reload`].
+    Reloaded {
+        /// For people.
+        text: String,
+        /// For programs.
+        plan: Box<ReloadPlan>,
     },
     /// To [`Request::Status`].
     Status(Box<Status>),
@@ -146,17 +154,11 @@ async fn answer(request: Request, service: &Service) -> Answer {
             }
         }
         Request::Reload { dry_run } => {
-            let reloaded = service.reload(dry_run).await;
-            let problems = render(&reloaded.diagnostics, Format::Short);
-            let failed = reloaded.diagnostics.iter().any(crate::diagnostic::Diagnostic::is_error);
-            let text = [reloaded.plan, problems].join("");
-            if failed {
-                Answer::Refused { text: format!("{text}not applied; everything goes on as before") }
-            } else if text.is_empty() {
-                Answer::Done { text: "nothing has changed".to_owned() }
-            } else {
-                Answer::Done { text }
+            let plan = service.reload(dry_run).await;
+            if !dry_run {
+                tell(&plan);
             }
+            Answer::Reloaded { text: plan.to_text(), plan: Box::new(plan) }
         }
         Request::Send { from, to, text, within_s } => match Jid::parse(&to) {
             Ok(to) => match service.send(from, to, text, Duration::from_secs(within_s)).await {

@@ -47,34 +47,39 @@ impl Findings {
         let Some(Checked { facts, .. }) = self.0.get(&script.name) else { return Vec::new() };
         let schedules: Vec<&str> = bot.schedules.iter().map(|schedule| schedule.emit.as_str()).collect();
         let mut found = facts.idle(&schedules);
-        let missing = |what: &str, place: &Place, key: &str| {
-            Diagnostic::error("script::not_granted", format!("`{}` is not granted {what}", script.name))
-                .at(place.clone(), "not granted")
-                .hint(format!("add `{key}` to `permissions` of the script in bots.yaml"))
-        };
-        if let Some(place) = facts.shared.as_ref().filter(|_| !script.permissions.shared) {
-            found.push(missing("`shared::`", place, "shared: true"));
-        }
+        found.extend(self.missing(script).iter().map(Missing::diagnostic));
+        found
+    }
+
+    /// What a script asks for and is not granted.
+    pub fn missing(&self, script: &ScriptUse) -> Vec<Missing> {
+        let Some(Checked { facts, .. }) = self.0.get(&script.name) else { return Vec::new() };
         let granted = &script.permissions;
+        let missing = |permission: &'static str, value: &str, place: &Place| Missing {
+            script: script.name.clone(),
+            permission,
+            value: value.to_owned(),
+            place: place.clone(),
+        };
+        let mut found = Vec::new();
+        if let Some(place) = facts.shared.as_ref().filter(|_| !granted.shared) {
+            found.push(missing("shared", "true", place));
+        }
         for (name, place) in &facts.bots {
             if !granted.bots.iter().any(|granted| granted == name || granted == "*") {
-                found.push(missing(
-                    &format!("to tell bot `{name}` anything"),
-                    place,
-                    &format!("bots: [{name}]"),
-                ));
+                found.push(missing("bots", name, place));
             }
         }
         for (url, place) in &facts.urls {
             if let Err(Refused::Host { entry } | Refused::Plain { entry }) = permitted(url, &granted.http) {
-                found.push(missing(&format!("`{entry}`"), place, &format!("http: [\"{entry}\"]")));
+                found.push(missing("http", &entry, place));
             }
         }
         for (name, place) in facts.webhooks.iter().filter(|(name, _)| !granted.webhooks.contains_key(*name)) {
-            found.push(missing(&format!("the webhook `{name}`"), place, &format!("webhooks: [{name}]")));
+            found.push(missing("webhooks", name, place));
         }
         for (name, place) in facts.secrets.iter().filter(|(name, _)| !granted.secrets.contains_key(*name)) {
-            found.push(missing(&format!("the secret `{name}`"), place, &format!("secrets: [{name}]")));
+            found.push(missing("secrets", name, place));
         }
         found
     }
@@ -107,6 +112,35 @@ impl Findings {
             .hint("take it out of `permissions` of the script in bots.yaml")
         };
         unused.into_iter().map(warn).collect()
+    }
+}
+
+/// Something that a script uses and is not granted.
+pub struct Missing {
+    /// The script's name in the configuration.
+    pub script: String,
+    /// The key below `permissions`.
+    pub permission: &'static str,
+    /// What has to stand there, or in the list there.
+    pub value: String,
+    /// Where the script uses it.
+    pub place: Place,
+}
+
+impl Missing {
+    /// The mistake with its place.
+    fn diagnostic(&self) -> Diagnostic {
+        let Self { script, permission, value, place } = self;
+        let (what, key) = match *permission {
+            "shared" => ("`shared::`".to_owned(), "shared: true".to_owned()),
+            "bots" => (format!("to tell bot `{value}` anything"), format!("bots: [{value}]")),
+            "webhooks" => (format!("the webhook `{value}`"), format!("webhooks: [{value}]")),
+            "secrets" => (format!("the secret `{value}`"), format!("secrets: [{value}]")),
+            _hosts => (format!("`{value}`"), format!("http: [\"{value}\"]")),
+        };
+        Diagnostic::error("script::not_granted", format!("`{script}` is not granted {what}"))
+            .at(place.clone(), "not granted")
+            .hint(format!("add `{key}` to `permissions` of the script in bots.yaml"))
     }
 }
 

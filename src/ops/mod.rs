@@ -4,6 +4,7 @@ pub mod control;
 pub mod findings;
 pub mod log;
 pub mod person;
+pub mod reload;
 pub mod render;
 pub mod report;
 pub mod scripts;

@@ -10,7 +10,7 @@ use crate::config::options::ScriptOption;
 use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;
-use crate::ops::findings::{Findings, hidden_commands};
+use crate::ops::findings::{Findings, Missing, hidden_commands};
 use crate::script::check::{Checked, check};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::inspect::{CommandSeen, Inspected, inspect};
@@ -19,6 +19,29 @@ use crate::script::{Limits, Permissions, ScriptUse, WebhookGrant, roles};
 
 /// Compiled scripts by their name in the configuration.
 pub type Library = BTreeMap<String, Compiled>;
+
+/// What scripts declare with the configurations that bots give them.
+#[derive(Clone, Debug, Default)]
+pub struct Declarations(BTreeMap<(String, String), Inspected>);
+
+impl Declarations {
+    /// Of a script with these values for its options; `None` where it does not load.
+    pub fn of(&self, script: &crate::config::settings::ScriptUse) -> Option<&Inspected> {
+        let config = Value::Object(script.config.clone());
+        self.0.get(&(script.script.clone(), config.to_string()))
+    }
+}
+
+/// What the declarations of all scripts, run in a shadow, have shown.
+#[derive(Default)]
+pub struct Rehearsal {
+    /// What is wrong, or suspicious.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What is declared.
+    pub declared: Declarations,
+    /// What scripts ask for and are not granted.
+    pub missing: Vec<Missing>,
+}
 
 /// Reads and compiles all scripts. Everything that is wrong comes back at once.
 pub fn load(scripts: &[ScriptSettings]) -> (Library, Vec<Diagnostic>) {
@@ -120,12 +143,14 @@ fn now() -> Moment {
 
 /// Looks through all scripts, and runs the declarations of every script of every bot in a shadow, with that bot's configuration: what would
 /// park a script, and calls that would fail when they are reached. Many bots that use a script alike count once.
-pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
+pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
     let now = now();
     let findings = Findings::of(library);
     let mut seen = BTreeSet::new();
     let mut together = BTreeSet::new();
     let mut diagnostics = findings.diagnostics();
+    let mut declared = Declarations::default();
+    let mut missing: Vec<Missing> = Vec::new();
     for bot in &settings.bots {
         let uses = uses(bot, library);
         // Bots that are told apart by their accounts alone have the same scripts in the same order.
@@ -148,9 +173,22 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
                 continue;
             }
             let problems = match inspect(script, now) {
-                Ok(inspected) => unknown_roles(&inspected, script, bot),
+                Ok(inspected) => {
+                    let problems = unknown_roles(&inspected, script, bot);
+                    declared.0.insert((script.name.clone(), script.config.to_string()), inspected);
+                    problems
+                }
                 Err(error) => vec![error],
             };
+            for found in findings.missing(script) {
+                let same = |known: &Missing| {
+                    (&known.script, known.permission, &known.value)
+                        == (&found.script, found.permission, &found.value)
+                };
+                if !missing.iter().any(same) {
+                    missing.push(found);
+                }
+            }
             let mut grants = findings.with(script, bot);
             grants.extend(findings.unused_grants(script, &settings.place));
             let known = |problem: &&ScriptError| {
@@ -168,7 +206,7 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Vec<Diagnostic> {
             }
         }
     }
-    diagnostics
+    Rehearsal { diagnostics, declared, missing }
 }
 
 /// Commands that ask for roles which the bot does not have: nobody could use them.

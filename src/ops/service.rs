@@ -3,7 +3,6 @@
 //! A reload reads everything, checks everything, compiles everything, and only then changes anything.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,9 +14,9 @@ use tokio::sync::{Mutex, oneshot};
 use crate::actor::deps::{Deps, StartFailed};
 use crate::actor::message::{Apply, ReconnectBots, SendFailed, SendFrom, SendNow, StopReport, Survey};
 use crate::actor::runtime::Runtime;
+use crate::actor::status::Board;
 use crate::config;
-use crate::config::diff::{Change, Plan, diff};
-use crate::config::settings::{BotSettings, Durability, Settings, Webhooks};
+use crate::config::settings::{Durability, Settings, Webhooks};
 use crate::diagnostic::Diagnostic;
 use crate::http::client::{Client, ClientOptions};
 use crate::http::server::{Bound, Server};
@@ -26,10 +25,11 @@ use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::net::tls::TlsContext;
 use crate::ops::log::Levels;
+use crate::ops::reload::change::change;
+use crate::ops::reload::{Loaded, Outcome, ReloadPlan, RoomsOf};
 use crate::ops::report::Status;
-use crate::ops::scripts::{self, Library};
+use crate::ops::scripts::{self, Declarations, Library, Rehearsal};
 use crate::ops::why::{self, Explained};
-use crate::script::ScriptUse;
 use crate::script::hook::Hooks as WebHooks;
 use crate::script::pool::chronicle::Chronicle;
 use crate::script::pool::{Pool, PoolOptions};
@@ -38,7 +38,8 @@ use crate::store::{self, Store};
 /// One process of bots.
 pub struct Service {
     runtime: Runtime,
-    loaded: RefCell<Loaded>,
+    loaded: RefCell<Arc<Loaded>>,
+    store: Store,
     /// One reload at a time.
     reloading: Mutex<()>,
     last_reload: RefCell<Option<String>>,
@@ -54,29 +55,22 @@ pub struct Service {
 /// Told of a configuration before it is applied.
 type Hook = Box<dyn Fn(&Settings)>;
 
-/// What runs.
-struct Loaded {
-    settings: Arc<Settings>,
-    library: Library,
-}
-
 /// A configuration that has been read and checked as a whole.
 pub struct Prepared {
     settings: Settings,
     library: Library,
+    declared: Declarations,
     /// What does not stop it.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// How a reload ended.
-#[derive(Debug)]
-pub struct Reloaded {
-    /// Whether anything was changed.
-    pub applied: bool,
-    /// The plan, for people; empty when nothing changes.
-    pub plan: String,
-    /// Errors that stopped it, or warnings.
-    pub diagnostics: Vec<Diagnostic>,
+/// A configuration as far as it could be read.
+struct Read {
+    settings: Option<Settings>,
+    library: Library,
+    rehearsal: Rehearsal,
+    /// What is wrong before the rehearsal.
+    diagnostics: Vec<Diagnostic>,
 }
 
 /// Reads and checks a configuration with its scripts.
@@ -84,20 +78,26 @@ pub struct Reloaded {
 /// # Errors
 /// Every problem of every file.
 pub fn prepare(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
+    let Read { settings, library, rehearsal, mut diagnostics } = read(path);
+    diagnostics.extend(rehearsal.diagnostics);
+    match settings {
+        Some(settings) if !diagnostics.iter().any(Diagnostic::is_error) => {
+            Ok(Prepared { settings, library, declared: rehearsal.declared, warnings: diagnostics })
+        }
+        _ => Err(diagnostics),
+    }
+}
+
+/// Reads everything and runs all declarations in a shadow.
+fn read(path: &Path) -> Read {
     let var = |name: &str| std::env::var(name).ok();
     let found = config::inspect(path, &config::Surroundings { var: &var, run_commands: true });
     let (library, problems) = scripts::load(&found.scripts);
     let mut diagnostics = found.diagnostics;
     diagnostics.extend(problems);
-    if let Some(settings) = &found.settings {
-        diagnostics.extend(scripts::rehearse(settings, &library));
-    }
-    match found.settings {
-        Some(settings) if !diagnostics.iter().any(Diagnostic::is_error) => {
-            Ok(Prepared { settings, library, warnings: diagnostics })
-        }
-        _ => Err(diagnostics),
-    }
+    let rehearsal =
+        found.settings.as_ref().map(|settings| scripts::rehearse(settings, &library)).unwrap_or_default();
+    Read { settings: found.settings, library, rehearsal, diagnostics }
 }
 
 impl Prepared {
@@ -126,7 +126,7 @@ impl Service {
     /// # Errors
     /// When the store or a thread cannot be had.
     pub fn start(prepared: Prepared, levels: Option<Levels>) -> Result<(Rc<Self>, Applying), StartFailed> {
-        let Prepared { settings, library, .. } = prepared;
+        let Prepared { settings, library, declared, .. } = prepared;
         let durability = match settings.durability {
             Durability::Full => store::Durability::Full,
             Durability::Relaxed => store::Durability::Relaxed,
@@ -152,14 +152,15 @@ impl Service {
             Some(webhooks) => Some(listen(webhooks, &hooks)?),
             None => None,
         };
-        let deps = Deps::new(store, pool, tls, seed, installation)?;
+        let deps = Deps::new(store.clone(), pool, tls, seed, installation)?;
         let runtime = Runtime::start(Arc::new(deps), 0);
         let settings = Arc::new(settings);
         let nothing = Settings { bots: Vec::new(), ..(*settings).clone() };
         let apply = change(&nothing, &Library::new(), &settings, &library);
         let service = Self {
             runtime: runtime.clone(),
-            loaded: RefCell::new(Loaded { settings, library }),
+            loaded: RefCell::new(Arc::new(Loaded { settings, library, declared })),
+            store,
             reloading: Mutex::new(()),
             last_reload: RefCell::new(None),
             started: Instant::now(),
@@ -188,44 +189,49 @@ impl Service {
     }
 
     /// Reads everything anew and changes over, completely or not at all.
-    pub async fn reload(&self, dry_run: bool) -> Reloaded {
+    pub async fn reload(&self, dry_run: bool) -> ReloadPlan {
         let _one_at_a_time = self.reloading.lock().await;
-        let file = self.settings().file.clone();
-        let prepared = tokio::task::spawn_blocking(move || prepare(&file)).await;
-        let reloaded = match prepared {
-            Ok(Ok(prepared)) => self.change_over(prepared, dry_run).await,
-            Ok(Err(diagnostics)) => Reloaded { applied: false, plan: String::new(), diagnostics },
+        let old = Arc::clone(&self.loaded.borrow());
+        let (rooms, store) = (self.rooms().await, self.store.clone());
+        let planned = tokio::task::spawn_blocking(move || plan(&old, &rooms, &store)).await;
+        let plan = match planned {
+            Ok((plan, Some((loaded, apply)))) if plan.outcome == Outcome::Planned && !dry_run => {
+                self.change_over(plan, loaded, apply).await
+            }
+            Ok((plan, _)) => plan,
             Err(fault) => {
                 let text = format!("reading the configuration failed by a fault of this program: {fault}");
-                let diagnostics = vec![Diagnostic::error("reload::fault", text)];
-                Reloaded { applied: false, plan: String::new(), diagnostics }
+                ReloadPlan::refused(&[Diagnostic::error("reload::fault", text)])
             }
         };
-        if !dry_run && (reloaded.applied || reloaded.diagnostics.iter().any(Diagnostic::is_error)) {
-            let outcome = if reloaded.applied { "applied" } else { "refused, the old configuration stays" };
+        let outcome = match plan.outcome {
+            Outcome::Applied => "applied",
+            Outcome::Refused => "refused, the old configuration stays",
+            Outcome::Planned | Outcome::Unchanged => return plan,
+        };
+        if !dry_run {
             *self.last_reload.borrow_mut() = Some(format!("{outcome} at {}", Timestamp::now()));
         }
-        reloaded
+        plan
     }
 
-    async fn change_over(&self, prepared: Prepared, dry_run: bool) -> Reloaded {
-        let Prepared { settings, library, warnings } = prepared;
-        let settings = Arc::new(settings);
-        let apply = {
-            let loaded = self.loaded.borrow();
-            change(&loaded.settings, &loaded.library, &settings, &library)
-        };
-        let plan = if apply.plan.is_empty() { String::new() } else { apply.plan.to_string() };
-        if dry_run || apply.plan.is_empty() {
-            return Reloaded { applied: false, plan, diagnostics: warnings };
-        }
+    /// In how many rooms each bot is.
+    async fn rooms(&self) -> RoomsOf {
+        // Without a registry there are no bots to speak of.
+        let surveyed = self.runtime.ask(Survey).await.unwrap_or_default();
+        let joined = |board: &Board| board.rooms().values().filter(|room| room.standing == "in").count();
+        surveyed.into_iter().map(|one| (one.name, joined(&one.board))).collect()
+    }
+
+    async fn change_over(&self, mut plan: ReloadPlan, loaded: Loaded, apply: Apply) -> ReloadPlan {
+        let settings = Arc::clone(&loaded.settings);
         // The old address stays until the new one is had.
         let bound = match settings.webhooks.filter(|_| apply.plan.webhooks) {
             Some(webhooks) => match Bound::bind(webhooks.listen) {
                 Ok(bound) => Some(bound),
                 Err(error) => {
-                    let diagnostics = vec![cannot_listen(webhooks, &error)];
-                    return Reloaded { applied: false, plan, diagnostics };
+                    plan.find(&[cannot_listen(webhooks, &error)]);
+                    return plan;
                 }
             },
             None => None,
@@ -241,8 +247,8 @@ impl Service {
         self.chronicle.keep_bodies(settings.log.bodies);
         let webhooks_changed = apply.plan.webhooks;
         if self.runtime.apply(apply).await.is_err() {
-            let gone = Diagnostic::error("reload::registry", "the registry is gone; restart the process");
-            return Reloaded { applied: false, plan, diagnostics: vec![gone] };
+            plan.find(&[Diagnostic::error("reload::registry", "the registry is gone; restart the process")]);
+            return plan;
         }
         if webhooks_changed {
             let server = bound.map(|bound| bound.serve(self.hooks.clone())).transpose();
@@ -250,8 +256,9 @@ impl Service {
             *self.listener.borrow_mut() =
                 server.inspect_err(|error| tracing::error!(%error, "no thread for webhooks")).ok().flatten();
         }
-        *self.loaded.borrow_mut() = Loaded { settings, library };
-        Reloaded { applied: true, plan, diagnostics: warnings }
+        *self.loaded.borrow_mut() = Arc::new(loaded);
+        plan.outcome = Outcome::Applied;
+        plan
     }
 
     /// How everybody stands.
@@ -297,6 +304,25 @@ impl Service {
     }
 }
 
+/// Reads everything anew and compares it with what runs: the plan, and what carries it out, if anything was readable.
+fn plan(old: &Loaded, rooms: &RoomsOf, store: &Store) -> (ReloadPlan, Option<(Loaded, Apply)>) {
+    let Read { settings, library, rehearsal, diagnostics } = read(&old.settings.file);
+    let Rehearsal { declared, missing, diagnostics: rehearsed } = rehearsal;
+    let Some(settings) = settings else { return (ReloadPlan::refused(&diagnostics), None) };
+    let new = Loaded { settings: Arc::new(settings), library, declared };
+    let apply = change(&old.settings, &old.library, &new.settings, &new.library);
+    // Without it the plan leaves out what waits.
+    let reader = store.reader().inspect_err(|error| tracing::warn!(%error, "the store cannot be read")).ok();
+    let mut plan = ReloadPlan::new(old, &new, &apply.plan, rooms, reader.as_ref());
+    if plan.is_empty() && apply.plan.is_empty() {
+        plan.outcome = Outcome::Unchanged;
+    }
+    plan.asks(&missing);
+    plan.find(&diagnostics);
+    plan.find(&rehearsed);
+    (plan, Some((new, apply)))
+}
+
 /// The first configuration on its way to the registry.
 pub struct Applying {
     runtime: Runtime,
@@ -314,57 +340,6 @@ impl Applying {
 /// The control socket beside the store in this folder.
 pub fn socket_path(storage: &Path) -> PathBuf {
     storage.join("control.sock")
-}
-
-/// Everything the registry needs to get from one configuration to the next.
-fn change(old: &Settings, old_library: &Library, new: &Arc<Settings>, library: &Library) -> Apply {
-    let mut plan = diff(old, new);
-    add_changed_scripts(&mut plan, old, old_library, new, library);
-    let mut concerned: BTreeSet<&str> = plan.added.iter().map(String::as_str).collect();
-    concerned.extend(plan.rescript.iter().map(|change| change.bot.as_str()));
-    let scripts: BTreeMap<String, Vec<ScriptUse>> = new
-        .bots
-        .iter()
-        .filter(|bot| concerned.contains(bot.name.as_str()))
-        .map(|bot| (bot.name.clone(), scripts::uses(bot, library)))
-        .collect();
-    Apply { settings: Arc::clone(new), plan, scripts }
-}
-
-/// A script file that changed concerns every bot that uses it, although no line of the configuration did.
-fn add_changed_scripts(
-    plan: &mut Plan,
-    old: &Settings,
-    old_library: &Library,
-    new: &Settings,
-    library: &Library,
-) {
-    let version = |library: &Library, name: &str| library.get(name).map(|script| script.version().to_owned());
-    let known: BTreeSet<&str> = old.bots.iter().map(|bot| bot.name.as_str()).collect();
-    for bot in new.bots.iter().filter(|bot| known.contains(bot.name.as_str())) {
-        let keys = changed_scripts(bot, |name| {
-            old_library.contains_key(name) && version(old_library, name) != version(library, name)
-        });
-        if keys.is_empty() {
-            continue;
-        }
-        let untouched = !plan.touched().contains(bot.name.as_str());
-        match plan.rescript.iter_mut().find(|change| change.bot == bot.name) {
-            Some(change) => change.keys.extend(keys),
-            None => plan.rescript.push(Change { bot: bot.name.clone(), keys }),
-        }
-        if untouched {
-            plan.unchanged = plan.unchanged.saturating_sub(1);
-        }
-    }
-}
-
-fn changed_scripts(bot: &BotSettings, changed: impl Fn(&str) -> bool) -> Vec<String> {
-    bot.scripts
-        .iter()
-        .filter(|script| changed(&script.script))
-        .map(|script| format!("script {}", script.script))
-        .collect()
 }
 
 /// Starts to hear webhooks.

@@ -14,9 +14,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::config::settings::Settings;
-use crate::diagnostic::Diagnostic;
-use crate::ops::render::{Format, render};
-use crate::ops::service::{Reloaded, Service};
+use crate::ops::reload::{Outcome, ReloadPlan};
+use crate::ops::service::Service;
 
 /// How long a folder must be quiet before it is read.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -173,13 +172,14 @@ fn known(extension: &OsStr) -> bool {
     extension.to_str().is_some_and(|extension| EXTENSIONS.contains(&extension))
 }
 
-/// Logs how a reload ended.
-pub fn tell(reloaded: &Reloaded) {
-    if reloaded.diagnostics.iter().any(Diagnostic::is_error) {
-        let problems = render(&reloaded.diagnostics, Format::Short);
-        tracing::error!("reload refused, everything goes on as before\n{}", problems.trim_end());
-    } else if reloaded.applied {
-        tracing::info!("reloaded\n{}", reloaded.plan.trim_end());
+/// Logs how a reload ended, with the plan as `rhapsode reload` shows it.
+pub fn tell(plan: &ReloadPlan) {
+    let text = plan.to_text();
+    match plan.outcome {
+        Outcome::Applied => tracing::info!("reloaded\n{}", text.trim_end()),
+        Outcome::Refused => tracing::error!("reload refused\n{}", text.trim_end()),
+        // What a dry run finds is told to whoever asked.
+        Outcome::Planned | Outcome::Unchanged => {}
     }
 }
 

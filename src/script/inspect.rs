@@ -36,6 +36,13 @@ pub struct Inspected {
     pub webhooks: Vec<WebhookSeen>,
 }
 
+impl Inspected {
+    /// Whether an event of that name has a handler.
+    pub fn handles(&self, event: &str) -> bool {
+        self.events.iter().any(|(name, _)| name == event)
+    }
+}
+
 /// A command of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandSeen {

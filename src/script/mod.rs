@@ -57,6 +57,7 @@ mod turn;
 mod turnstile;
 mod values;
 mod verdict;
+pub mod waiting;
 mod web;
 mod why;
 pub mod worst;

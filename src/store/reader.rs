@@ -1,5 +1,7 @@
 //! Reading what is committed.
 
+mod census;
+
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;

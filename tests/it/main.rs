@@ -26,6 +26,8 @@ mod outage;
 mod outbox;
 mod pair;
 #[cfg(feature = "demo")]
+mod plan;
+#[cfg(feature = "demo")]
 mod readme;
 #[cfg(feature = "demo")]
 mod reload;

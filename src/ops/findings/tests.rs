@@ -60,7 +60,9 @@ fn what_scripts_and_their_bot_do_not_agree_about_is_told() {
     let read = config::inspect(file, &config::Surroundings { var: &var, run_commands: false });
     let (library, mut found) = scripts::load(&read.scripts);
     found.extend(read.diagnostics);
-    found.extend(scripts::rehearse(&read.settings.expect("the configuration itself is good"), &library));
+    found.extend(
+        scripts::rehearse(&read.settings.expect("the configuration itself is good"), &library).diagnostics,
+    );
     let said = render(&found, Format::Human(Style::default()));
     let golden = file.with_extension("txt");
     if std::env::var_os("RHAPSODE_BLESS").is_some() {
