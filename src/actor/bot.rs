@@ -8,7 +8,9 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use crate::action::Action;
 use crate::actor::deps::Deps;
+use crate::actor::drill::{self, Point};
 use crate::actor::inbox::{Inbox, Wake};
+use crate::actor::ledger::Ledger;
 use crate::actor::message::{Deliver, Stop, Swap};
 use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, ScriptStanding};
@@ -16,6 +18,7 @@ use crate::script::error::ScriptError;
 use crate::script::pool::BotHandle;
 use crate::script::{BotSpec, Cooldown, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Stanza, Turned};
 use crate::session;
+use crate::store::session::Received;
 use crate::xml;
 
 /// Messages of the account that may wait in the mailbox; each holds what one chunk brought.
@@ -31,6 +34,7 @@ pub struct Bot {
     /// Words of the pool that there is room again.
     from_pool: Inbox<()>,
     to_account: Inbox<Turned>,
+    ledger: Arc<Ledger>,
     /// What the pool's queue did not take; the account reads no further meanwhile.
     overflow: VecDeque<Delivery>,
     /// The pool's next turn is to wake this actor, because of the overflow.
@@ -45,6 +49,7 @@ impl Bot {
         board: Arc<Board>,
         notice: DownNotice,
         to_account: Inbox<Turned>,
+        ledger: Arc<Ledger>,
     ) -> Self {
         Self {
             deps,
@@ -54,6 +59,7 @@ impl Bot {
             handle: None,
             from_pool: Inbox::default(),
             to_account,
+            ledger,
             overflow: VecDeque::new(),
             hungry: Arc::default(),
         }
@@ -83,6 +89,7 @@ impl Actor for Bot {
         let sink = Arc::new(PoolSink {
             to_account: self.to_account.clone(),
             to_bot: self.from_pool.clone(),
+            ledger: Arc::clone(&self.ledger),
             hungry: Arc::clone(&self.hungry),
         });
         let handle = self.deps.pool.add(self.spec.clone(), sink);
@@ -147,6 +154,7 @@ impl Handler<Stop> for Bot {
 struct PoolSink {
     to_account: Inbox<Turned>,
     to_bot: Inbox<()>,
+    ledger: Arc<Ledger>,
     hungry: Arc<AtomicBool>,
 }
 
@@ -157,7 +165,15 @@ impl Sink for PoolSink {
         Some(Stanza { id: message.id.clone(), xml: xml::writer::to_string(&element).ok()? })
     }
 
+    fn received(&self, handled: &[u64]) -> Received {
+        drill::die_at(Point::BeforeCommit);
+        self.ledger.claim(handled)
+    }
+
     fn turned(&self, turned: Turned) {
+        if turned.kept {
+            drill::die_at(Point::AfterCommit);
+        }
         if self.hungry.swap(false, Ordering::SeqCst) {
             self.to_bot.push(());
         }

@@ -19,7 +19,11 @@ use crate::session::{self, CachedRoster, OwnPresence, SessionConfig, Software};
 use crate::stanza;
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
+use crate::store::session::Kept;
 use crate::store::{OutboxRow, Store};
+
+/// Most messages that are read at the start because they may have been written.
+const NUMBERED: usize = 1024;
 
 /// What the actors share.
 pub struct Deps {
@@ -140,6 +144,16 @@ impl Deps {
                 None
             }
         }
+    }
+
+    /// What an earlier process has left of a bot's session.
+    pub fn kept_session(&self, bot: &str) -> Result<Kept, StoreError> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).session(bot)
+    }
+
+    /// Messages of a bot that may have been written: no more than were ever under way at once, for some sessions.
+    pub fn outbox_numbered(&self, bot: &str) -> Result<Vec<OutboxRow>, StoreError> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).outbox_numbered(bot, NUMBERED)
     }
 
     /// Unsent messages of a bot behind row `after`, at most `limit`.

@@ -15,6 +15,7 @@ use crate::actor::backoff::{Backoff, Intensity};
 use crate::actor::bot::{Bot, bot_spec};
 use crate::actor::deps::Deps;
 use crate::actor::inbox::{Inbox, Wake};
+use crate::actor::ledger::Ledger;
 use crate::actor::message::{
     Apply, Configure, Down, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll, StopReport,
     Survey, Surveyed, Swap,
@@ -156,7 +157,7 @@ impl Registry {
         self.generation += 1;
         entry.generation = self.generation;
         let notice = |part| DownNotice::new(name, part, entry.generation, &self.downs);
-        let from_bot = Inbox::default();
+        let (from_bot, ledger) = (Inbox::default(), Arc::new(Ledger::default()));
         let spec = bot_spec(&entry.spec, entry.scripts.clone());
         let bot = Bot::new(
             Arc::clone(&self.deps),
@@ -164,6 +165,7 @@ impl Registry {
             Arc::clone(&entry.board),
             notice(Part::Bot),
             from_bot.clone(),
+            Arc::clone(&ledger),
         );
         let bot = Bot::start_in_arbiter(arbiter, move |_| bot);
         let parts = Parts {
@@ -174,6 +176,7 @@ impl Registry {
             seed: self.deps.seed(),
             bot: bot.clone().recipient(),
             from_bot,
+            ledger,
         };
         let account = Account::start_in_arbiter(arbiter, move |_| Account::new(parts));
         entry.running = Some(Unit { account, bot });

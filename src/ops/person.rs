@@ -293,7 +293,9 @@ impl Driver {
                     // The person may have stopped listening.
                     drop(self.hears.send(Heard::Event(event)));
                 }
-                SessionOutput::RoomsChanged | SessionOutput::SaveRoster(_) => {}
+                SessionOutput::LoggedIn { .. }
+                | SessionOutput::RoomsChanged
+                | SessionOutput::SaveRoster(_) => {}
                 SessionOutput::Idle(due) => return (due, sent),
             }
         }

@@ -16,6 +16,7 @@ use crate::script::trace;
 use crate::script::web;
 use crate::script::{Turned, memory};
 use crate::store::error::StoreError;
+use crate::store::session::Received;
 use crate::store::{Batch, Committed, OutboxRow, TimerWrite};
 
 /// How long a bot waits before it tries a commit again that the store refused.
@@ -45,7 +46,7 @@ pub(super) fn commit(
     let (outbox, durable) = outbox(cell, &progress.actions, moment);
     let row = Row { items, progress, durable, moment };
     if pending.is_empty() && outbox.is_empty() {
-        row.done(shared, cell, &Committed::default());
+        row.done(shared, cell, &Committed::default(), false);
         return;
     }
     cell.set_committing();
@@ -59,10 +60,11 @@ pub(super) fn commit(
         }
         return;
     }
-    let batch = Batch { outbox, ..pending.into_batch(&cell.identity.name) };
+    let received = row.received(cell);
+    let batch = Batch { outbox, received, ..pending.into_batch(&cell.identity.name) };
     let (shared2, cell2) = (shared.clone(), cell.clone());
     let done = move |result: Result<Committed, StoreError>| match result {
-        Ok(committed) => row.done(&shared2, &cell2, &committed),
+        Ok(committed) => row.done(&shared2, &cell2, &committed, true),
         Err(error) => row.refused(&shared2, &cell2, &error),
     };
     shared.data.commit(batch, Box::new(done));
@@ -76,14 +78,27 @@ fn outbox(cell: &Cell, actions: &[Action], moment: Moment) -> (Vec<OutboxRow>, V
         let stanza = cell.sink.durable(action);
         durable.push(stanza.is_some());
         if let Some(stanza) = stanza {
-            rows.push(OutboxRow { id: 0, stanza_id: stanza.id, xml: stanza.xml, created: moment.wall });
+            rows.push(OutboxRow {
+                id: 0,
+                stanza_id: stanza.id,
+                xml: stanza.xml,
+                created: moment.wall,
+                number: None,
+            });
         }
     }
     (rows, durable)
 }
 
 impl Row {
-    fn done(self, shared: &Arc<Shared>, cell: &Arc<Cell>, committed: &Committed) {
+    /// What of the inbound stanzas is safe with this row.
+    fn received(&self, cell: &Cell) -> Received {
+        let handled: Vec<u64> = self.items.iter().filter_map(number).collect();
+        if handled.is_empty() { Received::default() } else { cell.sink.received(&handled) }
+    }
+
+    /// The row is over; `kept`: in the store, with what it makes safe.
+    fn done(self, shared: &Arc<Shared>, cell: &Arc<Cell>, committed: &Committed, kept: bool) {
         cell.conflicts.store(0, Ordering::Relaxed);
         shared.set_wakes(cell, self.moment, self.progress.wakes);
         for (call, response) in self.progress.answers {
@@ -105,9 +120,11 @@ impl Row {
             let row = if durable { rows.next().unwrap_or(0) } else { 0 };
             (row, action)
         });
+        let handled: Vec<u64> = self.items.iter().filter_map(number).collect();
         let turned = Turned {
             actions: actions.collect(),
-            handled: self.items.iter().filter_map(number).collect(),
+            kept: kept && !handled.is_empty(),
+            handled,
             failures: self.progress.failures,
             turns: self.progress.turns,
         };
@@ -191,15 +208,16 @@ impl Row {
         let timers: Vec<TimerWrite> = gone.map(|id| TimerWrite::Remove { id }).collect();
         let row = Row { progress, durable: Vec::new(), ..self };
         if timers.is_empty() {
-            row.done(shared, cell, &Committed::default());
+            row.done(shared, cell, &Committed::default(), false);
             return;
         }
-        let batch = Batch { bot: cell.identity.name.clone(), timers, ..Batch::default() };
+        let received = row.received(cell);
+        let batch = Batch { bot: cell.identity.name.clone(), timers, received, ..Batch::default() };
         let (shared2, cell2) = (shared.clone(), cell.clone());
         shared.data.commit(
             batch,
             Box::new(move |result| match result {
-                Ok(committed) => row.done(&shared2, &cell2, &committed),
+                Ok(committed) => row.done(&shared2, &cell2, &committed, true),
                 Err(error) => row.refused(&shared2, &cell2, &error),
             }),
         );

@@ -77,6 +77,7 @@ use crate::jid::BareJid;
 use crate::script::error::ScriptError;
 use crate::script::loader::Compiled;
 use crate::secret::Password;
+use crate::store::session::Received;
 
 /// Groups of people by name: addresses, and domains that stand for everybody there.
 pub type Roles = BTreeMap<String, Vec<BareJid>>;
@@ -185,6 +186,13 @@ pub trait Sink: Send + Sync {
         None
     }
 
+    /// What becomes safe when the deliveries of these numbers are committed: it goes into the store with them. Called
+    /// on a script thread before the commit; refused commits are asked about again.
+    fn received(&self, handled: &[u64]) -> Received {
+        let _not_kept = handled;
+        Received::default()
+    }
+
     /// What became of up to eight events. Called after the commit, from the store's thread or a script thread:
     /// it must not block.
     fn turned(&self, turned: Turned);
@@ -234,6 +242,8 @@ pub struct Turned {
     pub actions: Vec<(i64, Action)>,
     /// Numbers of the stanzas that need no longer be kept by the server.
     pub handled: Vec<u64>,
+    /// Whether a commit has kept what [`Sink::received`] said of them.
+    pub kept: bool,
     /// What went wrong.
     pub failures: Vec<ScriptError>,
     /// Turns that ran: one for each script that handled an event.

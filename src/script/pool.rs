@@ -487,7 +487,14 @@ impl Cell {
     fn take_work(&self) -> Work {
         let mut state = locked(&self.state);
         let row = if state.alone > 0 { 1 } else { ROW };
-        let row = row.min(state.items.len());
+        let mut row = row.min(state.items.len());
+        // What one stanza has led to is committed together: half a stanza cannot be told from none after a crash.
+        while row > 0
+            && let (Some(last), Some(next)) = (state.items.get(row - 1), state.items.get(row))
+            && batch::number(last).is_some_and(|number| batch::number(next) == Some(number))
+        {
+            row += 1;
+        }
         state.alone = state.alone.saturating_sub(row);
         let items: Vec<Item> = state.items.drain(..row).collect();
         state.events -= items.iter().filter(|item| item.counts()).count();

@@ -19,7 +19,7 @@ use crate::stanza::MessageKind;
 use crate::stanza::message::Message;
 use crate::xep::carbons::{self, Checked};
 use crate::xep::delay::{self, Delayed};
-use crate::xep::{self, correction, disco, encryption, muc, nickname, oob, receipts, stanza_ids};
+use crate::xep::{self, correction, disco, encryption, muc, nickname, oob, receipts};
 
 /// Namespace of the archive, XEP-0313.
 const ARCHIVE: &str = "urn:xmpp:mam:2";
@@ -63,8 +63,9 @@ impl Session {
     /// What another resource of the account sent or received. Told, never answered.
     fn on_copy(&mut self, sent: bool, message: Message) {
         let Some(from) = message.head.from.clone() else { return };
-        let Ok(stanza_id) = self.unseen_id(&message) else { return };
-        let stamp = self.home_delay(&message).map(|delay| delay.stamp);
+        let delay = self.home_delay(&message);
+        let Ok(stanza_id) = self.unseen_id(&message, delay.is_some()) else { return };
+        let stamp = delay.map(|delay| delay.stamp);
         let placed = Placed { class: Class::Carbon { sent }, from, stamp, stanza_id, speaker: None };
         if let Some(event) = self.told(&message, placed) {
             self.event(Event::Message(Box::new(event)));
@@ -73,7 +74,8 @@ impl Session {
 
     fn on_direct_message(&mut self, now: Moment, message: Message) {
         let from = message.head.from.clone().unwrap_or_else(|| self.own.bare.clone().into());
-        let Ok(stanza_id) = self.unseen_id(&message) else {
+        let delay = self.home_delay(&message);
+        let Ok(stanza_id) = self.unseen_id(&message, delay.is_some()) else {
             return debug!(account = %self.own.bare, %from, "message handled before");
         };
         if let Some(invite) = Self::invitation(&message, &from) {
@@ -84,7 +86,6 @@ impl Session {
             // What a room says by itself is for people; who is in a room that the account is not in cannot be answered.
             return debug!(account = %self.own.bare, %from, "a room's own words dropped");
         }
-        let delay = self.home_delay(&message);
         let class = match &delay {
             _ if self.own.is_session(&from) => Class::Reflection,
             Some(_) => Class::Delayed,
@@ -107,15 +108,6 @@ impl Session {
         }
         self.give_receipt(&message, &from);
         self.learn_caps(now, &from);
-    }
-
-    /// The archive id that the account's server vouches for; an error where it was seen before.
-    fn unseen_id(&mut self, message: &Message) -> Result<Option<String>, ()> {
-        let announced = self.login.announces(stanza_ids::NS);
-        let Some(id) = stanza_ids::trusted(&message.payloads, &self.own.bare, announced) else {
-            return Ok(None);
-        };
-        if self.seen.insert((self.own.bare.clone(), id.clone()), ()) { Ok(Some(id)) } else { Err(()) }
     }
 
     /// What the account's own server says about lateness. What others say is only their word.

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use super::Session;
 use super::pending::Purpose;
+use super::{Session, SessionOutput};
 use crate::event::{Event, RequestFailed, RosterChange};
 use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::ns;
 use crate::stanza::iq;
 use crate::stanza::presence::available;
-use crate::xep::{caps, carbons, disco};
+use crate::xep::{caps, carbons, disco, stanza_ids};
 use crate::xml::Element;
 
 /// How far the login has come, and what was learnt on the way.
@@ -41,6 +41,9 @@ enum Step {
 
 /// How long the server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What another process has to know of the server that goes on with the session.
+const KEPT: &[&str] = &[carbons::NS, stanza_ids::NS];
 
 impl Login {
     /// Whether presence was sent and scripts know that they are online.
@@ -75,6 +78,23 @@ impl Session {
         }
     }
 
+    /// What whoever goes on with the session has to know of it.
+    fn tell_login(&mut self) {
+        let announced = KEPT.iter().filter(|feature| self.login.announces(feature));
+        let announced = announced.map(|feature| (*feature).to_owned()).collect();
+        self.outputs.push_back(SessionOutput::LoggedIn { announced });
+    }
+
+    /// A login that another process has made.
+    pub(super) fn adopt_login(&mut self, now: Moment, announced: &[String]) {
+        self.online_since = now.wall;
+        self.last_active = Some(now.at);
+        let announced = announced.iter().cloned().collect();
+        self.login = Login { step: Step::Complete, discovering: 0, announced };
+        let query = self.roster.query(true);
+        self.ask(now, "get", None, query, PATIENCE, Purpose::RosterGet);
+    }
+
     /// Takes the next step of the login where what it needs is there.
     pub(super) fn go_on_with_login(&mut self, now: Moment) {
         let waiting = match self.login.step {
@@ -93,6 +113,7 @@ impl Session {
         if let Some(jid) = self.own.full.clone() {
             self.event(Event::Online { jid, resumed: false });
         }
+        self.tell_login();
         self.start_joins(now);
     }
 
@@ -124,6 +145,9 @@ impl Session {
             Err(error) => debug!(account = %self.own.bare, ?error, "no service discovery"),
         }
         self.login.discovering = self.login.discovering.saturating_sub(1);
+        if self.login.is_complete() && self.login.discovering == 0 {
+            self.tell_login();
+        }
         self.go_on_with_login(now);
     }
 

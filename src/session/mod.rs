@@ -3,6 +3,7 @@
 //! Give one input. Then take outputs until `Idle`. Then give the next input.
 
 mod incoming;
+mod known;
 mod login;
 mod own;
 mod pending;
@@ -131,6 +132,8 @@ pub enum SessionOutput {
     Send(Element),
     /// Tell the scripts.
     Event(Event),
+    /// The login is complete; this is what the server announced, for whoever goes on with the session.
+    LoggedIn { announced: Vec<String> },
     /// Store the roster for the next login.
     SaveRoster(CachedRoster),
     /// What [`Session::rooms_view`] says has changed.
@@ -158,10 +161,12 @@ pub struct Session {
     /// Contacts whose request was answered with one of ours: once each, so that two bots that
     /// accept everybody do not go on for ever.
     asked_back: Window<BareJid>,
-    /// Archive ids of what was handled, XEP-0359.
-    seen: Window<(BareJid, String)>,
-    /// The same for ids that rooms gave: a busy room makes the account forget no letters.
-    seen_in_rooms: Window<(BareJid, String)>,
+    /// What was handled, by what names it.
+    seen: Window<u64>,
+    /// The same for what was said in rooms: a busy room makes the account forget no letters.
+    seen_in_rooms: Window<u64>,
+    /// What names the message that is being handled.
+    key: Option<u64>,
     /// When the last messages were sent, by recipient and id.
     sent: Window<(BareJid, String), Timestamp>,
     /// Those of them that a room has reflected.
@@ -198,6 +203,7 @@ impl Session {
             asked_back: Window::new(ASKED_BACK),
             seen: Window::new(SEEN),
             seen_in_rooms: Window::new(SEEN),
+            key: None,
             sent: Window::new(SENT),
             reflected: Window::new(SENT),
             info,
@@ -252,6 +258,29 @@ impl Session {
         }
     }
 
+    /// A stream of a process that is gone was taken up again: the server has kept roster, presence and rooms, and this
+    /// process knows of none of them. `announced` is what that process was told of in [`SessionOutput::LoggedIn`].
+    pub fn on_adopted(&mut self, now: Moment, jid: FullJid, announced: &[String]) {
+        self.online = true;
+        self.own = Own::bound(jid.clone());
+        self.adopt_login(now, announced);
+        self.event(Event::Online { jid, resumed: true });
+        self.start_joins(now);
+    }
+
+    /// What an earlier process has handled.
+    pub fn remember(&mut self, keys: Vec<u64>) {
+        for key in keys {
+            self.seen.insert(key, ());
+            self.seen_in_rooms.insert(key, ());
+        }
+    }
+
+    /// What names the message that was last given to [`Session::on_stanza`], if anything does; asked once.
+    pub fn take_key(&mut self) -> Option<u64> {
+        self.key.take()
+    }
+
     /// The stream is gone. Open requests wait: a resumption may still bring their answers.
     pub fn on_offline(&mut self, _now: Moment) {
         self.online = false;
@@ -259,6 +288,7 @@ impl Session {
 
     /// A stanza came in. Nothing in it ends the session.
     pub fn on_stanza(&mut self, now: Moment, element: Element) {
+        self.key = None;
         let stanza = match Stanza::parse(element) {
             Ok(stanza) => stanza,
             Err(Malformed::Answer { head, error }) if self.is_for_us(&head) => {

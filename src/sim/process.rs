@@ -354,6 +354,8 @@ impl Process {
                 SessionOutput::SaveRoster(roster) => self.save_roster(&roster),
                 // Nobody looks at the rooms' standing from outside.
                 SessionOutput::RoomsChanged => {}
+                // A process of the simulation begins a session of its own.
+                SessionOutput::LoggedIn { .. } => {}
                 SessionOutput::Idle(due) => break due,
             }
         };

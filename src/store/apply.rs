@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::store::error::StoreError;
 use crate::store::{
-    Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite, Write,
+    Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite, Write, session,
 };
 
 /// Bytes that each script keeps, counted once and then carried along.
@@ -61,6 +61,7 @@ pub(super) fn apply(
         apply.execute("DELETE FROM outbox WHERE id = ?1 AND bot = ?2", params![id, batch.bot])?;
     }
     apply.rest(batch)?;
+    session::apply(connection, path, batch)?;
     Ok((committed, change))
 }
 

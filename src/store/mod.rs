@@ -9,6 +9,7 @@ pub mod error;
 mod lock;
 pub mod reader;
 mod schema;
+pub mod session;
 mod writer;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::store::error::StoreError;
 use crate::store::lock::{FolderLock, ScratchFolder};
 use crate::store::reader::StoreReader;
+use crate::store::session::{Forget, Number, Received, SessionRow};
 use crate::store::writer::{Workplace, Writer};
 
 /// The store of one process. Clones share it; the last one to go commits what is queued and closes.
@@ -102,6 +104,14 @@ pub struct Batch {
     pub outbox: Vec<OutboxRow>,
     /// Outbox rows that the server has acknowledged. A row that is gone already is no error.
     pub sent: Vec<i64>,
+    /// Numbers under which outbox rows are about to be written to a stream.
+    pub numbers: Vec<Number>,
+    /// What of the inbound stanzas is safe with this batch.
+    pub received: Received,
+    /// The session that begins, or what has changed about it.
+    pub session: Option<SessionRow>,
+    /// Archive positions that are no use any more.
+    pub forget: Forget,
     /// The bot's roster, replaced as a whole.
     pub roster: Option<Roster>,
     /// Login keys that spare the next login the derivation. An empty blob forgets them.
@@ -176,6 +186,8 @@ pub struct OutboxRow {
     pub xml: String,
     /// When the script asked for it, in whole milliseconds.
     pub created: Timestamp,
+    /// The number it was to be written under. Ignored in a batch: see [`Batch::numbers`].
+    pub number: Option<Number>,
 }
 
 /// A roster as the server last told it, RFC 6121 §2.6.
@@ -224,9 +236,28 @@ pub const SHARED: &str = "*";
 impl Batch {
     /// Whether it is one statement of SQL, or several of which each is right by itself.
     fn is_single(&self) -> bool {
-        let Self { bot: _, writes, shared, seen: _, timers, outbox, sent, roster, sasl, meta, quota: _ } =
-            self;
+        let Self {
+            bot: _,
+            writes,
+            shared,
+            seen: _,
+            timers,
+            outbox,
+            sent,
+            numbers,
+            received,
+            session,
+            forget,
+            roster,
+            sasl,
+            meta,
+            quota: _,
+        } = self;
         let others = !writes.is_empty()
+            || !numbers.is_empty()
+            || !received.is_empty()
+            || session.is_some()
+            || *forget != Forget::Nothing
             || !shared.is_empty()
             || !timers.is_empty()
             || roster.is_some()

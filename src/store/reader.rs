@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::store::error::StoreError;
-use crate::store::{Clock, OutboxRow, Roster, Scope, TimerRow, apply, schema};
+use crate::store::{Clock, OutboxRow, Roster, Scope, TimerRow, apply, schema, session};
 
 /// One thread's view of the store. It sees every commit whose callback has been called.
 pub struct StoreReader {
@@ -130,15 +130,30 @@ impl StoreReader {
 
     /// The bot's unacknowledged stanzas behind row `after`, the oldest first, at most `limit`.
     pub fn outbox_after(&self, bot: &str, after: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.all(
-            "SELECT id, stanza_id, xml, created FROM outbox WHERE bot = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-            params![bot, after, limit],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-        )?;
+        self.outbox_rows(
+            "SELECT id, stanza_id, xml, created, epoch, seq, anchor FROM outbox
+             WHERE bot = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            params![bot, after, bound(limit)],
+        )
+    }
+
+    /// Those of them that have a number, and so may have been written, the oldest first, at most `limit`.
+    pub fn outbox_numbered(&self, bot: &str, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.outbox_rows(
+            "SELECT id, stanza_id, xml, created, epoch, seq, anchor FROM outbox
+             WHERE bot = ?1 AND seq IS NOT NULL ORDER BY id LIMIT ?2",
+            params![bot, bound(limit)],
+        )
+    }
+
+    fn outbox_rows(&self, sql: &str, values: impl Params) -> Result<Vec<OutboxRow>, StoreError> {
+        let rows = self.all(sql, values, |row| {
+            let number = session::number(row.get(0)?, (row.get(4)?, row.get(5)?, row.get(6)?));
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, number))
+        })?;
         rows.into_iter()
-            .map(|(id, stanza_id, xml, created)| {
-                Ok(OutboxRow { id, stanza_id, xml, created: self.moment(created)? })
+            .map(|(id, stanza_id, xml, created, number)| {
+                Ok(OutboxRow { id, stanza_id, xml, created: self.moment(created)?, number })
             })
             .collect()
     }
@@ -187,11 +202,11 @@ impl StoreReader {
         (self.clock)().as_millisecond()
     }
 
-    fn moment(&self, milliseconds: i64) -> Result<Timestamp, StoreError> {
+    pub(super) fn moment(&self, milliseconds: i64) -> Result<Timestamp, StoreError> {
         Timestamp::from_millisecond(milliseconds).map_err(|error| self.damaged(error.to_string()))
     }
 
-    fn json(&self, text: &str) -> Result<Value, StoreError> {
+    pub(super) fn json(&self, text: &str) -> Result<Value, StoreError> {
         serde_json::from_str(text).map_err(|error| self.damaged(format!("a value is not JSON: {error}")))
     }
 
@@ -199,7 +214,7 @@ impl StoreReader {
         StoreError::Corrupt { path: self.path.clone(), detail }
     }
 
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         values: impl Params,
@@ -209,7 +224,7 @@ impl StoreReader {
         self.sql(find())
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: impl Params,

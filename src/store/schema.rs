@@ -11,7 +11,8 @@ use crate::store::{Durability, StoreOptions};
 
 /// Steps from an empty file to the present tables. Only ever add to the end, and only things that the version
 /// before can live with: it must still run on the file.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE kv (
         bot TEXT NOT NULL, script TEXT NOT NULL, key TEXT NOT NULL,
@@ -33,7 +34,21 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX outbox_bot ON outbox (bot, id);
     CREATE TABLE roster (bot TEXT PRIMARY KEY, ver TEXT, items TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE sasl (bot TEXT PRIMARY KEY, keys BLOB NOT NULL) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE session (
+        bot TEXT PRIMARY KEY, epoch INTEGER NOT NULL, handled INTEGER NOT NULL,
+        state TEXT NOT NULL, catching_up INTEGER NOT NULL, ring TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE archive (
+        bot TEXT NOT NULL, archive TEXT NOT NULL, id TEXT NOT NULL, stamp INTEGER NOT NULL,
+        PRIMARY KEY (bot, archive)
+    ) WITHOUT ROWID;
+    ALTER TABLE outbox ADD COLUMN epoch INTEGER;
+    ALTER TABLE outbox ADD COLUMN seq INTEGER;
+    ALTER TABLE outbox ADD COLUMN anchor TEXT;
+",
+];
 
 /// Version of the tables that this program makes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

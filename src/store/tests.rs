@@ -12,8 +12,13 @@ use super::*;
 #[test]
 fn keeps_values_timers_outbox_roster_keys_and_meta_over_a_restart() {
     let folder = ScratchFolder::create().unwrap();
-    let (at, row) =
-        (ms(5_000), |id| OutboxRow { id, stanza_id: "s1".into(), xml: "<a/>".into(), created: ms(7) });
+    let (at, row) = (ms(5_000), |id| OutboxRow {
+        id,
+        stanza_id: "s1".into(),
+        xml: "<a/>".into(),
+        created: ms(7),
+        number: None,
+    });
     let roster = Roster { ver: Some("v7".into()), items: json!([{"jid": "a@b"}]) };
     let timer = TimerRow {
         id: 0,
@@ -227,7 +232,13 @@ fn timers_come_in_the_order_in_which_they_are_due_and_belong_to_their_bot() {
 #[test]
 fn outbox_rows_are_numbered_upwards_and_go_when_sent() {
     let store = scratch(Limits::DEFAULT);
-    let row = |id: &str| OutboxRow { id: 0, stanza_id: id.into(), xml: "<m/>".into(), created: ms(1) };
+    let row = |id: &str| OutboxRow {
+        id: 0,
+        stanza_id: id.into(),
+        xml: "<m/>".into(),
+        created: ms(1),
+        number: None,
+    };
     let first = store.commit_wait(Batch { outbox: vec![row("a"), row("b")], ..batch() }).unwrap().outbox;
     let second =
         store.commit_wait(Batch { outbox: vec![row("c")], sent: first.clone(), ..batch() }).unwrap().outbox;

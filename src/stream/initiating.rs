@@ -351,8 +351,8 @@ impl Initiator {
         let online = self.online(core, jid, false);
         core.outputs.event(online);
         if let Some(earlier) = earlier {
-            let (stanzas, handled_known) = (earlier.lost(), earlier.is_exact());
-            core.outputs.event(StreamEvent::Lost { stanzas, handled_known });
+            let (stanzas, handled) = (earlier.lost(), earlier.is_exact().then(|| earlier.acked()));
+            core.outputs.event(StreamEvent::Lost { stanzas, handled });
         }
         for element in self.early.drain(..) {
             core.outputs.event(StreamEvent::Stanza { number: None, element });
@@ -367,6 +367,7 @@ impl Initiator {
             resumed,
             features: std::mem::replace(&mut self.features, Element::new("features", ns::STREAM)),
             sm: session.is_some(),
+            peer_handled: session.map_or(0, |session| session.acked()),
             resume_max: session.and_then(|session| session.resume_max()),
             // Nobody comes here without having logged in.
             mechanism: self.mechanism.unwrap_or(Mechanism::Anonymous),

@@ -40,6 +40,8 @@ pub struct Management {
     attempts: u8,
     /// Whether `acked` is known to be all that the peer received.
     exact: bool,
+    /// Taken over from a process that is gone: only the peer knows how many stanzas were sent.
+    adopted: bool,
 }
 
 /// Why an export is no session.
@@ -78,7 +80,35 @@ impl Management {
             held: 0,
             attempts: 0,
             exact: false,
+            adopted: false,
         }
+    }
+
+    /// The session of a process that is gone, of which `handled` inbound stanzas are safe. What that process had sent
+    /// is not in here: its owner learns from [`StreamEvent::Online`] or [`StreamEvent::Lost`] how much has arrived.
+    ///
+    /// [`StreamEvent::Online`]: crate::stream::StreamEvent::Online
+    /// [`StreamEvent::Lost`]: crate::stream::StreamEvent::Lost
+    pub fn adopt(id: String, jid: FullJid, location: Option<String>, handled: u32) -> Self {
+        Self {
+            id: Some(id),
+            jid: Some(jid),
+            location,
+            inbound: handled,
+            handled,
+            adopted: true,
+            ..Self::new(1)
+        }
+    }
+
+    /// The number under which the next stanza goes out, modulo 2^32.
+    pub fn next_number(&self) -> u32 {
+        self.acked.wrapping_add(self.unacked.len() as u32).wrapping_add(1)
+    }
+
+    /// How many stanzas the peer has acknowledged, modulo 2^32.
+    pub fn acked(&self) -> u32 {
+        self.acked
     }
 
     /// The session's id; `None` where it cannot be resumed.
@@ -188,6 +218,7 @@ impl Management {
             unacked,
             attempts: number(value, "attempts")?.try_into().map_err(|_| ImportError::Field("attempts"))?,
             exact: value["exact"].as_bool().ok_or(ImportError::Field("exact"))?,
+            adopted: false,
         })
     }
 }
@@ -239,6 +270,9 @@ impl Management {
 
     /// Takes an `h` of the peer and drops what it covers. The last ticket covered, if any is new.
     pub(super) fn on_handled(&mut self, handled: u32) -> Result<Option<Ticket>, BadHandled> {
+        if std::mem::take(&mut self.adopted) {
+            self.acked = handled;
+        }
         let covered = handled.wrapping_sub(self.acked);
         let open = self.sent().wrapping_sub(self.acked);
         if covered > open {

@@ -101,8 +101,8 @@ pub enum StreamEvent {
     Fault(Fault),
     /// Initiating, directly behind [`StreamEvent::Online`]: an earlier session could not be resumed.
     /// These stanzas of it, oldest first, were never acknowledged; tickets are those of that session.
-    /// Where `handled_known`, none of them has arrived; otherwise each may have.
-    Lost { stanzas: Vec<(Ticket, Element)>, handled_known: bool },
+    /// With `handled`, the peer has received so many of the session and none of these; otherwise each may have arrived.
+    Lost { stanzas: Vec<(Ticket, Element)>, handled: Option<u32> },
     /// Initiating: stanzas may flow.
     Online(Box<Online>),
     /// Receiving: the client wants its session back; answer with [`Stream::on_resume`].
@@ -125,6 +125,8 @@ pub struct Online {
     pub sm: bool,
     /// Seconds for which the server keeps the session after a loss, where it says so.
     pub resume_max: Option<u32>,
+    /// How many stanzas of ours the server has of this session, modulo 2^32.
+    pub peer_handled: u32,
     /// How we logged in.
     pub mechanism: Mechanism,
 }

@@ -10,6 +10,8 @@ mod cli;
 #[cfg(feature = "demo")]
 mod crash;
 #[cfg(feature = "demo")]
+mod delivery;
+#[cfg(feature = "demo")]
 mod demo;
 mod docs;
 #[cfg(feature = "demo")]

@@ -375,7 +375,8 @@ impl Talk {
             }
             StreamEvent::Enabled { id, max } => format!("enabled {id:?} {max:?}"),
             StreamEvent::Fault(fault) => format!("fault {:?} {:?} {:?}", fault.side, fault.next, fault.what),
-            StreamEvent::Lost { stanzas, handled_known } => {
+            StreamEvent::Lost { stanzas, handled } => {
+                let handled_known = handled.is_some();
                 let stanzas: String =
                     stanzas.iter().map(|(ticket, e)| format!(" {}={}", ticket.0, xml(e))).collect();
                 format!("lost known={handled_known}{stanzas}")

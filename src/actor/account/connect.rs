@@ -6,6 +6,7 @@ use actix::{AsyncContext, Context};
 
 use crate::actor::account::Account;
 use crate::actor::backoff::Intensity;
+use crate::actor::drill::{self, Rule};
 use crate::actor::message::{Gate, Inbound};
 use crate::actor::status::State;
 use crate::actor::transport::secured;
@@ -23,6 +24,8 @@ use crate::stream::{Hangup, Initiating, Stream};
 const CLOSING: Duration = Duration::from_secs(3);
 /// How long turns under way and unsent answers may hold up an orderly stop.
 const DRAINING: Duration = Duration::from_secs(3);
+/// How long after the loss of a connection its session may be resumed at the earliest.
+const SETTLED: Duration = Duration::from_secs(1);
 /// Redirections in a row that are followed, RFC 6120 §4.9.3.19.
 const REDIRECTS: u32 = 2;
 
@@ -137,7 +140,13 @@ impl Account {
     /// Takes a place in the login queue of the server; a session to resume needs none.
     fn queue_login(&mut self, ctx: &mut Context<Self>) {
         let now = self.deps.now();
-        let at = if self.management.is_some() { now.at } else { self.deps.reserve_login(&self.spec, now.at) };
+        let at = match self.management {
+            // ejabberd counts a moment longer what the connection of a killed process had brought: whoever resumes at
+            // once is told too little, and sends it twice.
+            Some(_) if self.adopted && drill::holds(Rule::Settle) => now.at + SETTLED,
+            Some(_) => now.at,
+            None => self.deps.reserve_login(&self.spec, now.at),
+        };
         self.set_state(State::Connecting, "", None);
         if at <= now.at {
             self.dial(ctx);
@@ -375,7 +384,7 @@ impl Account {
 
     fn close(&mut self, then: Then, ctx: &mut Context<Self>) {
         let now = self.deps.now();
-        self.flush_acknowledged();
+        self.flush();
         self.session.on_closing();
         self.drain_session(now);
         match &mut self.stream {

@@ -6,19 +6,18 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::actor::account::Account;
 use crate::actor::account::ping::is_own_token;
-use crate::actor::handled::Handled;
+use crate::actor::drill::{self, Rule};
+use crate::actor::ledger::{Ledger, Marks};
 use crate::actor::status::Board;
 use crate::event::{Answer, Event, RequestFailed};
 use crate::moment::Moment;
 use crate::script::{Delivery, Turned};
 use crate::session::SessionOutput;
+use crate::store::session::Received;
 use crate::store::{Batch, Roster};
 use crate::stream::sasl::Mechanism;
 use crate::stream::sasl::keys::KeyRequest;
 use crate::stream::{Online, StreamEvent};
-
-/// Token of a delivery whose stanza the server does not count: it bounds the reader all the same.
-const UNCOUNTED: u64 = u64::MAX;
 
 /// What an event comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +46,8 @@ impl Account {
                 self.session_due = self.collect(now, Origin::Stanza(number));
             }
             StreamEvent::Acked { up_to } => self.on_acked(now, up_to),
-            StreamEvent::Lost { stanzas, .. } => {
+            StreamEvent::Lost { stanzas, handled } => {
+                self.on_word(self.before, handled);
                 for (ticket, element) in stanzas {
                     self.on_lost(now, ticket, element);
                 }
@@ -82,22 +82,37 @@ impl Account {
     }
 
     fn on_online(&mut self, now: Moment, online: Online) {
-        let Online { jid, resumed, features, sm, mechanism, .. } = online;
+        let Online { jid, resumed, features, sm, mechanism, peer_handled, .. } = online;
         self.backoff.on_live(now.at);
         self.conflicts.on_online();
-        if !resumed {
-            // Never the epoch of `UNCOUNTED`.
-            self.epoch = (self.epoch + 1) % u32::MAX;
-            self.handled = Handled::default();
-            let resuming = self.management.is_some();
-            self.outbox.restart(resuming);
+        self.bound = Some(jid.clone());
+        let adopted = std::mem::take(&mut self.adopted);
+        if resumed {
+            self.outbox.online(sm);
+            if adopted {
+                self.on_word(self.epoch, Some(peer_handled));
+            }
+            self.renumber(now);
+        } else {
+            self.before = self.epoch;
+            self.outbox.restart(self.management.is_some() && !adopted);
+            self.begin_session(sm);
+            self.outbox.online(sm);
+            // Unless the stream says more, which it does next.
+            self.on_word(self.before, None);
         }
-        self.outbox.online(sm);
         self.schedule_ping(now, sm);
         self.board.online(now.wall, resumed);
         self.management = None;
         tracing::info!(bot = %self.spec.name, %jid, resumed, mechanism = mechanism.name(), "online");
-        self.session.on_online(now, jid, resumed, &features);
+        if resumed && adopted && !self.present {
+            // The process before died in the middle of the login: it is made from the beginning.
+            self.session.on_online(now, jid, false, &features);
+        } else if resumed && adopted {
+            self.session.on_adopted(now, jid, &self.announced);
+        } else {
+            self.session.on_online(now, jid, resumed, &features);
+        }
     }
 
     /// Whether the account was online; it is not any more.
@@ -111,7 +126,7 @@ impl Account {
         let standing = self.board.standing();
         let retry_s =
             standing.next_try.map(|at| (at - self.deps.now().wall).get_seconds().max(0).unsigned_abs());
-        self.queue_delivery(Event::Offline { reason: standing.detail, retry_s }, Origin::Account);
+        self.queue_delivery(Event::Offline { reason: standing.detail, retry_s }, None);
     }
 
     /// Passes on what the session says; tells when it wants to be looked at.
@@ -121,6 +136,10 @@ impl Account {
 
     /// Drains the session. Events of a stanza make it safe to acknowledge when their turns are committed.
     fn collect(&mut self, now: Moment, origin: Origin) -> Option<Instant> {
+        let token = match origin {
+            Origin::Account => None,
+            Origin::Stanza(number) => Some(self.ledger.token(number)),
+        };
         let mut parts = 0;
         let due = loop {
             match self.session.poll_output() {
@@ -131,44 +150,59 @@ impl Account {
                     self.on_pong(now, &answer);
                 }
                 SessionOutput::Event(event) => {
-                    self.queue_delivery(event, origin);
+                    self.queue_delivery(event, token);
                     parts += 1;
                 }
                 SessionOutput::RoomsChanged => self.rooms_changed = true,
                 SessionOutput::SaveRoster(roster) => self.roster_to_save = Some(roster),
+                SessionOutput::LoggedIn { announced } => {
+                    self.announced = announced;
+                    self.present = true;
+                    self.resend_ambiguous(now);
+                    self.keep_session();
+                }
                 SessionOutput::Idle(due) => break due,
             }
         };
-        if let Origin::Stanza(Some(number)) = origin {
-            self.handled.on_stanza(number, parts);
+        if let (Some(token), Origin::Stanza(number)) = (token, origin) {
+            let marks = Marks { keys: self.session.take_key().into_iter().collect(), positions: Vec::new() };
+            self.ledger.on_stanza(token, number, parts, marks);
             self.acknowledge(now);
+            if let (Some(number), false) = (number, drill::holds(Rule::AckAfterCommit)) {
+                self.acknowledge_unkept(now, number);
+            }
         }
         due
     }
 
-    /// Lines an event up for the bot.
-    pub(super) fn queue_delivery(&mut self, event: Event, origin: Origin) {
+    /// What must not be, for the test that shows why.
+    fn acknowledge_unkept(&mut self, now: Moment, number: u32) {
+        let received = Received { handled: Some((self.epoch, number)), ..Received::default() };
+        let batch = Batch { bot: self.spec.name.clone(), received, ..Batch::default() };
+        drop(self.deps.store.commit_wait(batch));
+        if let Some(stream) = &mut self.stream {
+            stream.acknowledge(now.at, number);
+        }
+    }
+
+    /// Lines an event up for the bot; `token` is that of the stanza it comes from.
+    pub(super) fn queue_delivery(&mut self, event: Event, token: Option<u64>) {
         if let Event::Message(_) = &event {
             Board::add(&self.board.received, 1);
         }
-        let key = self.stanza_key(&event, origin);
-        let number = match origin {
-            Origin::Account => None,
-            Origin::Stanza(None) => Some(UNCOUNTED),
-            Origin::Stanza(Some(number)) => Some(u64::from(self.epoch) << 32 | u64::from(number)),
-        };
-        self.outstanding += usize::from(number.is_some());
-        self.outgoing.push(Delivery { event, number, key });
+        let key = self.stanza_key(&event, token);
+        self.outstanding += usize::from(token.is_some());
+        self.outgoing.push(Delivery { event, number: token, key });
     }
 
     /// A request that could not be made is answered all the same: the script waits for it.
     pub(super) fn answer_unasked(&mut self, token: String) {
         let answer = Answer { token, outcome: Err(RequestFailed::SessionLost) };
-        self.queue_delivery(Event::Answer(answer), Origin::Account);
+        self.queue_delivery(Event::Answer(answer), None);
     }
 
     /// What names this stanza and no other: ids of answers follow from it.
-    fn stanza_key(&mut self, event: &Event, origin: Origin) -> String {
+    fn stanza_key(&mut self, event: &Event, token: Option<u64>) -> String {
         if let Event::Message(message) = event {
             if let Some(id) = &message.stanza_id {
                 let by = message.room.as_ref().unwrap_or(&self.spec.jid);
@@ -178,9 +212,13 @@ impl Account {
                 return format!("{} {id}", message.from);
             }
         }
-        match origin {
-            Origin::Stanza(Some(number)) => format!("{} {number} {}", self.epoch, self.ids.next_id()),
-            Origin::Stanza(None) | Origin::Account => self.ids.next_id(),
+        match token {
+            // Of a counted stanza the same one in every process that goes on with the session.
+            Some(token) if !Ledger::is_uncounted(token) => {
+                let parts = self.outgoing.iter().filter(|other| other.number == Some(token)).count();
+                format!("{} {token} {parts}", self.spec.jid)
+            }
+            Some(_) | None => self.ids.next_id(),
         }
     }
 
@@ -188,23 +226,19 @@ impl Account {
     pub(super) fn on_turned(&mut self, now: Moment, turned: Turned) {
         Board::add(&self.board.turns, u64::from(turned.turns));
         Board::add(&self.board.failed, turned.failures.len() as u64);
-        for token in turned.handled {
-            self.outstanding = self.outstanding.saturating_sub(1);
-            let (epoch, number) = ((token >> 32) as u32, token as u32);
-            if epoch == self.epoch && token != UNCOUNTED {
-                self.handled.on_done(number);
-            }
-        }
+        self.outstanding = self.outstanding.saturating_sub(turned.handled.len());
+        self.ledger.done(&turned.handled, turned.kept);
         self.acknowledge(now);
         for (row, action) in turned.actions {
             self.queue_action(now, row, action);
         }
     }
 
-    fn acknowledge(&mut self, now: Moment) {
+    /// The server may forget what the store has.
+    pub(super) fn acknowledge(&mut self, now: Moment) {
         if let Some(stream) = &mut self.stream {
             self.unsent = true;
-            stream.acknowledge(now.at, self.handled.prefix());
+            stream.acknowledge(now.at, self.ledger.durable());
         }
     }
 

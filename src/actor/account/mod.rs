@@ -5,9 +5,11 @@
 
 mod connect;
 mod inbound;
+mod kept;
 mod outbox;
 mod ping;
 mod rooms;
+mod sending;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,17 +19,21 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Sp
 use tokio::sync::oneshot;
 
 use crate::actor::account::connect::{Conflicts, Phase};
-use crate::actor::account::outbox::{FLUSH_AFTER, Outbox};
+use crate::actor::account::kept::Kept;
+use crate::actor::account::outbox::Outbox;
+use crate::actor::account::sending::Dying;
 use crate::actor::backoff::Backoff;
 use crate::actor::deps::Deps;
-use crate::actor::handled::Handled;
+use crate::actor::drill;
 use crate::actor::inbox::{Inbox, Wake};
+use crate::actor::ledger::Ledger;
 use crate::actor::message::{Configure, Deliver, Gate, Inbound, Reconnect, SendNow, Stop};
 use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, State};
 use crate::actor::throttle::Throttle;
 use crate::config::settings::BotSettings;
 use crate::ids::{IdSource, Seed};
+use crate::jid::FullJid;
 use crate::moment::Moment;
 use crate::net::link::{HIGH_MARK, LinkHandle};
 use crate::script::{Delivery, Turned};
@@ -66,9 +72,28 @@ pub struct Account {
     outstanding: usize,
     /// The reader waits here while the bot or the peer is too slow.
     gate: Option<oneshot::Sender<()>>,
-    handled: Handled,
-    /// Which session the numbers in `handled` belong to.
+    /// What of the inbound stanzas is safe.
+    ledger: Arc<Ledger>,
+    /// What the store has to say.
+    kept: Inbox<Kept>,
+    /// Number of the session; every new one has the next.
     epoch: u32,
+    /// That of the session before.
+    before: u32,
+    /// The address bound in it.
+    bound: Option<FullJid>,
+    /// The session is that of a process that is gone.
+    adopted: bool,
+    /// The archive was not read to its end in this session.
+    catching_up: bool,
+    /// The account has shown itself in this session, which ends the login.
+    present: bool,
+    /// What the server announced that matters to whoever goes on with the session.
+    announced: Vec<String>,
+    /// When the store is asked again that has refused.
+    again_at: Option<Instant>,
+    /// A drill has begun.
+    dying: Option<Dying>,
 
     outbox: Outbox,
     throttle: Throttle,
@@ -109,12 +134,14 @@ pub struct Parts {
     pub bot: Recipient<Deliver>,
     /// Where its bot leaves what it has to say.
     pub from_bot: Inbox<Turned>,
+    /// What of the inbound stanzas is safe; the bot's commits tell.
+    pub ledger: Arc<Ledger>,
 }
 
 impl Account {
     /// An account that has not begun to connect.
     pub fn new(parts: Parts) -> Self {
-        let Parts { deps, spec, board, notice, seed, bot, from_bot } = parts;
+        let Parts { deps, spec, board, notice, seed, bot, from_bot, ledger } = parts;
         let mut ids = IdSource::new(seed);
         let session = Session::new(deps.session_config(&spec), ids.fork());
         let throttle = throttle(&spec);
@@ -135,8 +162,17 @@ impl Account {
             outgoing: Vec::new(),
             outstanding: 0,
             gate: None,
-            handled: Handled::default(),
+            ledger,
+            kept: Inbox::default(),
             epoch: 0,
+            before: 0,
+            bound: None,
+            adopted: false,
+            catching_up: false,
+            present: false,
+            announced: Vec::new(),
+            again_at: None,
+            dying: None,
             outbox: Outbox::default(),
             throttle,
             armed: None,
@@ -177,10 +213,9 @@ impl Account {
         self.open_gate(now);
         self.wait_for_link(ctx);
         self.save_latest_roster();
-        if self.flush_at.is_none() && self.outbox.has_acknowledged() {
-            self.flush_at = Some(now.at + FLUSH_AFTER);
-        }
-        let own = [self.phase.due(), self.flush_at, self.outbox.due(), self.ping_due(), self.offer_at];
+        self.schedule_flush(now);
+        let phase = [self.phase.due(), self.outbox.due(), self.ping_due()];
+        let own = phase.into_iter().chain([self.flush_at, self.offer_at, self.again_due()]);
         let dues = [self.stream_due, self.session_due].into_iter().chain(own);
         self.sleep_until(dues.flatten().min(), ctx);
     }
@@ -201,7 +236,10 @@ impl Account {
             self.on_ping_due(now);
         }
         if self.flush_at.is_some_and(|due| due <= now.at) {
-            self.flush_acknowledged();
+            self.flush();
+        }
+        if self.again_due().is_some_and(|due| due <= now.at) {
+            self.keep_again();
         }
     }
 
@@ -223,10 +261,23 @@ impl Account {
     }
 
     fn transmit(&mut self, bytes: bytes::Bytes) {
+        let bytes = self.die_with(bytes);
         if let Some(link) = &self.link {
             // Overflow ends the link, which then tells so as its last event.
             let _ = link.transmit(bytes);
         }
+    }
+
+    /// What of the bytes a drill lets out.
+    fn die_with(&mut self, bytes: bytes::Bytes) -> bytes::Bytes {
+        let dying = self.dying;
+        match dying {
+            None => return bytes,
+            Some(Dying::Dead) => return bytes::Bytes::new(),
+            Some(Dying::AfterSend | Dying::MidSend) => drill::die_soon(),
+        }
+        self.dying = Some(Dying::Dead);
+        if dying == Some(Dying::MidSend) { bytes.slice(..bytes.len() / 2) } else { bytes }
     }
 
     /// Gives the bot what this turn collected. It sees the rooms as they are before it hears what happened there.
@@ -311,6 +362,9 @@ impl Actor for Account {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.from_bot.attach(ctx.address().recipient());
+        self.kept.attach(ctx.address().recipient());
+        self.load_session();
+        self.load_written();
         self.load_outbox();
         self.begin(ctx);
         self.turn(ctx);
@@ -346,6 +400,9 @@ impl Handler<Wake> for Account {
         let now = self.deps.now();
         for turned in self.from_bot.take() {
             self.on_turned(now, turned);
+        }
+        for kept in self.kept.take() {
+            self.on_kept(now, kept);
         }
         self.turn(ctx);
     }

@@ -8,20 +8,22 @@ use tokio::sync::oneshot;
 use crate::action::{Action, OutgoingMessage};
 use crate::actor::account::Account;
 use crate::actor::account::rooms::{Parked, room_of};
+use crate::actor::account::sending::Gate;
+use crate::actor::drill::{self, Point};
 use crate::actor::message::{SendFailed, SendNow};
 use crate::actor::status::Board;
 use crate::jid::BareJid;
 use crate::moment::Moment;
-use crate::net::link::HIGH_MARK;
 use crate::session;
 use crate::session::rooms::Standing;
 use crate::stanza::MessageKind;
-use crate::store::Batch;
-use crate::stream::{NotReady, Ticket};
+use crate::store::OutboxRow;
+use crate::store::session::Number;
+use crate::stream::Ticket;
 use crate::xml::{self, Element};
 
 /// Messages on the wire that the server has not acknowledged: bounds what a reconnect may repeat.
-const IN_FLIGHT: usize = 64;
+pub(super) const IN_FLIGHT: usize = 64;
 /// Messages kept in memory; what is beyond waits in the store.
 const IN_MEMORY: usize = 256;
 /// Acknowledged rows that are deleted together.
@@ -29,24 +31,23 @@ const FLUSH_COUNT: usize = 32;
 /// How long an acknowledged row may stay in the store.
 pub(super) const FLUSH_AFTER: Duration = Duration::from_millis(500);
 
-/// Stanzas besides messages that may wait for room in the window.
-const HELD: usize = 256;
-
 /// Messages between their commit and the server's acknowledgement.
 #[derive(Default)]
 pub struct Outbox {
     /// Not written yet, in order.
-    waiting: VecDeque<Waiting>,
+    pub(super) waiting: VecDeque<Waiting>,
     /// Written, in the order of their tickets.
     pub(super) in_flight: VecDeque<InFlight>,
     /// Written in the session before, which could not be resumed.
     old: VecDeque<InFlight>,
     /// Acknowledged rows that are still in the store.
-    acknowledged: Vec<i64>,
+    pub(super) acknowledged: Vec<i64>,
     /// Highest row seen, so that the store is asked only for later ones.
     highest: i64,
     /// Rows up to `highest` that are to be read once more: written, and nobody knows whether they arrived.
     again: BTreeSet<i64>,
+    /// Rows behind `highest` that were read at the start, because they may have been written.
+    early: BTreeSet<i64>,
     /// Rows after this were never seen.
     seen: i64,
     /// Rows beyond those in memory wait in the store.
@@ -54,23 +55,42 @@ pub struct Outbox {
     /// Rows that wait until the account is in a room.
     pub(super) parked: Parked,
     /// Online, and whether the server acknowledges (XEP-0198).
-    online: Option<bool>,
-    /// Stanzas besides messages that found the window full.
-    held: VecDeque<Element>,
+    pub(super) online: Option<bool>,
+    /// Stanzas besides messages that found the window full, or the gate shut.
+    pub(super) held: VecDeque<Element>,
     /// When the throttle lets the next one pass.
-    due: Option<Instant>,
+    pub(super) due: Option<Instant>,
+    /// Whether stanzas may be written.
+    pub(super) gate: Gate,
+    /// The last session but the present one, and how many stanzas of it have arrived, where anybody knows.
+    word: Option<(u32, Option<u32>)>,
+    /// Written in a session that is lost, and only the archive can tell whether they have arrived.
+    pub(super) ambiguous: VecDeque<Waiting>,
 }
 
-struct Waiting {
-    row: i64,
-    element: Element,
-    answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
+pub(super) struct Waiting {
+    pub(super) row: i64,
+    pub(super) element: Element,
+    pub(super) answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
+    /// The number under which it may have been written.
+    pub(super) number: Option<Number>,
+    /// The store has a number for it under which it was never written.
+    pub(super) stale: bool,
 }
 
 pub(super) struct InFlight {
     pub(super) ticket: Ticket,
     pub(super) row: i64,
     pub(super) answer: Option<oneshot::Sender<Result<(), SendFailed>>>,
+    pub(super) number: Option<Number>,
+}
+
+/// Whether a stanza that was written, or was about to be, has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Arrived,
+    Missing,
+    Unknown,
 }
 
 impl Outbox {
@@ -83,7 +103,23 @@ impl Outbox {
     pub fn offline(&mut self) -> bool {
         self.due = None;
         self.held.clear();
+        if let Gate::Numbers { rows, .. } = std::mem::take(&mut self.gate) {
+            for waiting in rows.into_iter().rev() {
+                self.waiting.push_front(Waiting { number: None, stale: true, ..waiting });
+            }
+        }
         self.online.take().is_some()
+    }
+
+    /// What becomes of a stanza that has this number in the store.
+    fn fate(&self, number: &Number) -> Fate {
+        match self.word {
+            Some((epoch, Some(handled))) if epoch == number.epoch => {
+                let covered = handled.wrapping_sub(number.seq) < 1 << 31;
+                if covered { Fate::Arrived } else { Fate::Missing }
+            }
+            _ => Fate::Unknown,
+        }
     }
 
     /// A new session counts from one. With `resuming`, the stream tells next which stanzas of the old one are
@@ -129,17 +165,17 @@ impl Outbox {
     }
 
     /// A message whose asker has given up is not sent behind its back.
-    fn forget_abandoned(&mut self) {
+    pub(super) fn forget_abandoned(&mut self) {
         let wanted = |answer: &oneshot::Sender<_>| !answer.is_closed();
         self.waiting.retain(|waiting| waiting.row > 0 || waiting.answer.as_ref().is_none_or(wanted));
     }
 
-    fn len(&self) -> usize {
-        self.waiting.len() + self.in_flight.len()
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.in_flight.len() + self.ambiguous.len() + self.gate.len()
     }
 
     /// Lets a message wait in front of those that were committed after it.
-    fn insert(&mut self, waiting: Waiting) {
+    pub(super) fn insert(&mut self, waiting: Waiting) {
         let place = self.waiting.iter().position(|other| other.row > waiting.row);
         self.waiting.insert(place.unwrap_or(self.waiting.len()), waiting);
     }
@@ -162,19 +198,102 @@ impl Account {
         known.extend(self.outbox.waiting.iter().map(|waiting| waiting.row));
         for row in rows {
             self.outbox.highest = self.outbox.highest.max(row.id);
-            let old_news = row.id <= self.outbox.seen && !self.outbox.again.remove(&row.id);
+            let old_news = (row.id <= self.outbox.seen && !self.outbox.again.remove(&row.id))
+                || self.outbox.early.contains(&row.id);
             if old_news || known.contains(&row.id) {
                 continue;
             }
-            match xml::parse(&row.xml) {
-                Ok(element) => self.outbox.insert(Waiting { row: row.id, element, answer: None }),
-                Err(error) => {
-                    tracing::error!(bot, row = row.id, %error, "an unsent message is not readable and is dropped");
-                    self.outbox.acknowledged.push(row.id);
-                }
-            }
+            self.take_row(row);
         }
         self.show_queue();
+    }
+
+    /// Messages that an earlier process has written, or was about to write.
+    pub(super) fn load_written(&mut self) {
+        match self.deps.outbox_numbered(&self.spec.name) {
+            Ok(rows) => {
+                for row in rows {
+                    self.outbox.early.insert(row.id);
+                    self.take_row(row);
+                }
+            }
+            Err(error) => {
+                tracing::error!(bot = %self.spec.name, %error, "messages under way cannot be read from the store");
+            }
+        }
+    }
+
+    fn take_row(&mut self, row: OutboxRow) {
+        match xml::parse(&row.xml) {
+            Ok(element) => {
+                self.take_in(Waiting {
+                    row: row.id,
+                    element,
+                    answer: None,
+                    number: row.number,
+                    stale: false,
+                });
+            }
+            Err(error) => {
+                let (bot, row) = (&self.spec.name, row.id);
+                tracing::error!(bot, row, %error, "an unsent message is not readable and is dropped");
+                self.outbox.acknowledged.push(row);
+            }
+        }
+    }
+
+    /// The session goes on: messages that have a number in the store and were not written under it get another before
+    /// anything else is written.
+    pub(super) fn renumber(&mut self, now: Moment) {
+        let epoch = self.epoch;
+        let mut rows = VecDeque::new();
+        for mut waiting in std::mem::take(&mut self.outbox.waiting) {
+            let numbered = waiting.number.as_ref().is_some_and(|number| number.epoch == epoch);
+            if !numbered && !waiting.stale {
+                self.outbox.waiting.push_back(waiting);
+                continue;
+            }
+            if numbered {
+                waiting.element = self.session.late(now, waiting.element);
+            }
+            rows.push_back(waiting);
+        }
+        if !rows.is_empty() {
+            self.number(rows);
+        }
+    }
+
+    /// Lets a message wait: for its turn, or where it may have arrived, for the archive to tell.
+    pub(super) fn take_in(&mut self, waiting: Waiting) {
+        let fate = match &waiting.number {
+            Some(_) if self.outbox.online.is_none() && self.management.is_some() => None,
+            Some(number) => Some(self.outbox.fate(number)),
+            None => Some(Fate::Missing),
+        };
+        match fate {
+            Some(Fate::Arrived) => self.settle(waiting.row, waiting.answer),
+            // Only a session tells.
+            None | Some(Fate::Missing) => self.outbox.insert(waiting),
+            Some(Fate::Unknown) => self.outbox.ambiguous.push_back(waiting),
+        }
+    }
+
+    /// It is known now, or never will be, how many stanzas of session `epoch` have arrived.
+    pub(super) fn on_word(&mut self, epoch: u32, handled: Option<u32>) {
+        self.outbox.word = Some((epoch, handled));
+        let waiting = std::mem::take(&mut self.outbox.waiting);
+        let unsure = std::mem::take(&mut self.outbox.ambiguous);
+        for waiting in waiting.into_iter().chain(unsure) {
+            self.take_in(waiting);
+        }
+    }
+
+    /// The archive has told all it knows: what it does not hold goes out again.
+    pub(super) fn resend_ambiguous(&mut self, now: Moment) {
+        for waiting in std::mem::take(&mut self.outbox.ambiguous) {
+            let element = self.session.late(now, waiting.element);
+            self.outbox.insert(Waiting { element, number: None, ..waiting });
+        }
     }
 
     /// An action of a committed turn. Messages with a row wait here; everything else is done now or never.
@@ -206,7 +325,13 @@ impl Account {
         match session::encode(action) {
             Ok(element) => {
                 self.outbox.highest = self.outbox.highest.max(row);
-                self.outbox.waiting.push_back(Waiting { row, element, answer: None });
+                self.outbox.waiting.push_back(Waiting {
+                    row,
+                    element,
+                    answer: None,
+                    number: None,
+                    stale: false,
+                });
                 self.show_queue();
             }
             Err(refused) => tracing::error!(bot = %self.spec.name, %refused, "a message cannot be sent"),
@@ -244,7 +369,13 @@ impl Account {
             payloads: Vec::new(),
         });
         match session::encode(&action) {
-            Ok(element) => self.outbox.waiting.push_back(Waiting { row: 0, element, answer: Some(answer) }),
+            Ok(element) => self.outbox.waiting.push_back(Waiting {
+                row: 0,
+                element,
+                answer: Some(answer),
+                number: None,
+                stale: false,
+            }),
             // The asker may have gone away.
             Err(refused) => drop(answer.send(Err(SendFailed::Invalid { detail: refused.to_string() }))),
         }
@@ -261,52 +392,14 @@ impl Account {
         self.outbox.waiting.retain(|waiting| waiting.row > 0);
     }
 
-    /// Writes what may go now.
-    pub(super) fn pump_outbox(&mut self, now: Moment) {
-        self.outbox.due = None;
-        self.settle_old();
-        if self.rooms_changed {
-            self.unpark();
-        }
-        let Some(sm) = self.outbox.online else { return };
-        self.send_held(now);
-        while !self.outbox.waiting.is_empty() || self.refill() {
-            if self.park_next() {
-                continue;
-            }
-            let slow = self.link.as_ref().is_none_or(|link| link.queued() > HIGH_MARK);
-            if slow || self.outbox.in_flight.len() >= IN_FLIGHT {
-                return;
-            }
-            if let Err(due) = self.throttle.take(now.at) {
-                self.outbox.due = Some(due);
-                return;
-            }
-            if !self.write_next(now, sm) {
-                return;
-            }
-        }
-    }
-
     /// What the stream did not report as lost has arrived before the session ended.
-    fn settle_old(&mut self) {
+    pub(super) fn settle_old(&mut self) {
         while let Some(InFlight { row, answer, .. }) = self.outbox.old.pop_front() {
             self.settle(row, answer);
         }
     }
 
-    /// Answers and the like that found the window full go before further messages.
-    fn send_held(&mut self, now: Moment) {
-        while let (Some(element), Some(stream)) = (self.outbox.held.pop_front(), &mut self.stream) {
-            match stream.send(now.at, element.clone()) {
-                Err(NotReady::Full) => return self.outbox.held.push_front(element),
-                Ok(_) => self.unsent = true,
-                Err(not_ready) => tracing::warn!(bot = %self.spec.name, %not_ready, "a stanza was not sent"),
-            }
-        }
-    }
-
-    fn refill(&mut self) -> bool {
+    pub(super) fn refill(&mut self) -> bool {
         if self.outbox.more {
             self.load_outbox();
         }
@@ -314,7 +407,7 @@ impl Account {
     }
 
     /// Lets the first waiting message wait for its room, if the account is on its way there: others pass it.
-    fn park_next(&mut self) -> bool {
+    pub(super) fn park_next(&mut self) -> bool {
         let Some(Waiting { row, element, .. }) = self.outbox.waiting.front() else { return false };
         let room = room_of(element).filter(|room| self.session.standing_in(room) == Standing::Coming);
         let (row, Some(room)) = (*row, room) else { return false };
@@ -330,8 +423,8 @@ impl Account {
     }
 
     /// A message for a room comes back to the scripts.
-    fn give_back(&mut self, room: BareJid, waiting: Waiting, full: bool) {
-        let Waiting { row, element, answer } = waiting;
+    pub(super) fn give_back(&mut self, room: BareJid, waiting: Waiting, full: bool) {
+        let Waiting { row, element, answer, .. } = waiting;
         if row > 0 {
             self.outbox.acknowledged.push(row);
         }
@@ -343,69 +436,13 @@ impl Account {
         self.show_queue();
     }
 
-    /// Writes the first waiting message; `false` when the stream takes no more.
-    fn write_next(&mut self, now: Moment, sm: bool) -> bool {
-        self.outbox.forget_abandoned();
-        let (Some(stream), Some(waiting)) = (&mut self.stream, self.outbox.waiting.pop_front()) else {
-            return false;
-        };
-        if let Some(room) = room_of(&waiting.element)
-            && self.session.standing_in(&room) == Standing::Out
-        {
-            self.give_back(room, waiting, false);
-            return true;
-        }
-        let Waiting { row, element, answer } = waiting;
-        match stream.send(now.at, element.clone()) {
-            Ok(ticket) => {
-                self.unsent = true;
-                Board::add(&self.board.sent, 1);
-                self.session.on_sent(now, &element);
-                let in_flight = InFlight { ticket, row, answer };
-                if sm {
-                    self.outbox.in_flight.push_back(in_flight);
-                } else {
-                    self.follow_by_ping(now, in_flight);
-                }
-                self.show_queue();
-                true
-            }
-            Err(NotReady::Full | NotReady::Offline) => {
-                self.outbox.waiting.push_front(Waiting { row, element, answer });
-                false
-            }
-            Err(unsendable @ (NotReady::NotStanza | NotReady::TooLarge { .. } | NotReady::Unwritable(_))) => {
-                tracing::error!(bot = %self.spec.name, %unsendable, "a message is dropped");
-                if row > 0 {
-                    self.outbox.acknowledged.push(row);
-                }
-                if let Some(answer) = answer {
-                    // The asker may have gone away.
-                    drop(answer.send(Err(SendFailed::Invalid { detail: unsendable.to_string() })));
-                }
-                true
-            }
-        }
-    }
-
-    /// A stanza that does not come from a script's message: answers, presence, requests.
-    pub(super) fn send_element(&mut self, now: Moment, element: Element) {
-        let Some(stream) = &mut self.stream else { return };
-        self.unsent = true;
-        match stream.send(now.at, element.clone()) {
-            Ok(_ticket) => {}
-            // An answer that is owed waits for the next acknowledgement; strangers cannot make this grow.
-            Err(NotReady::Full) if self.outbox.held.len() < HELD => self.outbox.held.push_back(element),
-            Err(not_ready) => tracing::warn!(bot = %self.spec.name, %not_ready, "a stanza was not sent"),
-        }
-    }
-
     pub(super) fn on_acked(&mut self, now: Moment, up_to: u64) {
         self.take_acked(up_to);
+        drill::die_at(Point::AfterAck);
         if self.outbox.acknowledged.len() >= FLUSH_COUNT {
-            self.flush_acknowledged();
-        } else if !self.outbox.acknowledged.is_empty() && self.flush_at.is_none() {
-            self.flush_at = Some(now.at + FLUSH_AFTER);
+            self.flush();
+        } else {
+            self.schedule_flush(now);
         }
     }
 
@@ -433,37 +470,15 @@ impl Account {
     pub(super) fn on_lost(&mut self, now: Moment, ticket: Ticket, element: Element) {
         let index = self.outbox.old.iter().position(|sent| sent.ticket == ticket);
         match index.and_then(|index| self.outbox.old.remove(index)) {
-            Some(InFlight { row, answer, .. }) => {
+            Some(InFlight { row, answer, number, .. }) => {
                 let element = self.session.late(now, element);
-                self.outbox.insert(Waiting { row, element, answer });
+                self.take_in(Waiting { row, element, answer, number, stale: false });
             }
             None => self.session.on_lost(now, element),
         }
     }
 
-    /// Deletes acknowledged rows from the store.
-    pub(super) fn flush_acknowledged(&mut self) {
-        self.flush_at = None;
-        if self.outbox.acknowledged.is_empty() {
-            return;
-        }
-        let bot = self.spec.name.clone();
-        let batch = Batch {
-            bot: bot.clone(),
-            sent: std::mem::take(&mut self.outbox.acknowledged),
-            ..Batch::default()
-        };
-        self.deps.store.commit(
-            batch,
-            Box::new(move |result| {
-                if let Err(error) = result {
-                    tracing::warn!(bot, %error, "sent messages stay in the store and may be sent again after a restart");
-                }
-            }),
-        );
-    }
-
-    fn show_queue(&self) {
+    pub(super) fn show_queue(&self) {
         let queued = self.outbox.len() + self.outbox.parked.len();
         self.board.queued.store(queued as u64, std::sync::atomic::Ordering::Relaxed);
     }

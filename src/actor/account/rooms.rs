@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::actor::account::Account;
-use crate::actor::account::inbound::Origin;
 use crate::event::room::RoomsView;
 use crate::event::{Bounce, Event};
 use crate::jid::{BareJid, Jid};
@@ -89,6 +88,6 @@ impl Account {
         tracing::warn!(bot = %self.spec.name, %room, text, "a message is not sent");
         let error = StanzaError::new(ErrorKind::Cancel, condition).with_text(text);
         let id = element.attr("id").map(str::to_owned);
-        self.queue_delivery(Event::Bounce(Bounce { from: Some(room.into()), id, error }), Origin::Account);
+        self.queue_delivery(Event::Bounce(Bounce { from: Some(room.into()), id, error }), None);
     }
 }

@@ -92,9 +92,7 @@ impl Session {
         let by_room = delay_of(message, jid);
         let history = is_history(room, now, by_room.as_ref());
         let home = self.home_delay(message);
-        if let Some(id) = &stanza_id
-            && !self.seen_in_rooms.insert((jid.clone(), id.clone()), ())
-        {
+        if self.unseen_in_room(jid, stanza_id.as_deref()).is_err() {
             return debug!(account = %self.own.bare, %from, "message handled before");
         }
         let class = match () {

@@ -116,7 +116,7 @@ impl Account {
         let mut all = Vec::new();
         loop {
             all.push(match self.session.poll_output() {
-                SessionOutput::RoomsChanged => continue,
+                SessionOutput::LoggedIn { .. } | SessionOutput::RoomsChanged => continue,
                 SessionOutput::Event(event) => Got::Event(event),
                 SessionOutput::Idle(_) => return all,
                 SessionOutput::SaveRoster(roster) => Got::Saved(roster),

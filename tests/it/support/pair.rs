@@ -86,7 +86,7 @@ pub struct Outcome {
     pub at_server: Vec<String>,
     pub resumed: usize,
     pub bound: usize,
-    /// `handled_known` and number of stanzas of each loss.
+    /// Whether the peer's count is known, and number of stanzas of each loss.
     pub lost: Vec<(bool, usize)>,
     pub faults: Vec<Fault>,
     /// Bytes carried in the first connection, to the server and to the client.
@@ -329,8 +329,8 @@ impl Pair {
                     self.client_stream().acknowledge(now, number);
                 }
             }
-            StreamEvent::Lost { stanzas, handled_known } => {
-                self.client.lost.push((handled_known, stanzas.len()));
+            StreamEvent::Lost { stanzas, handled } => {
+                self.client.lost.push((handled.is_some(), stanzas.len()));
                 for (_, stanza) in stanzas.into_iter().rev() {
                     self.client.to_send.push_front(stanza);
                 }

@@ -12,7 +12,7 @@ use rhapsode::jid::Jid;
 use rhapsode::server::{Certificates, Running, Server, ServerOptions};
 
 use super::person::Person;
-use super::process::{Process, run_to_end, until};
+use super::process::{Process, command, run_to_end, until};
 
 /// The domain of every world's server.
 pub const DOMAIN: &str = "world.localhost";
@@ -138,6 +138,14 @@ impl World {
     pub fn start(&self, arguments: &[&str]) -> Process {
         self.write();
         Process::start(&self.folder, "data", arguments)
+    }
+
+    /// Starts `run` with these further variables and waits for nothing.
+    pub fn run_with(&self, variables: &[(&str, &str)]) -> Process {
+        self.write();
+        let mut command = command(&self.folder, &["run", "--no-watch"]);
+        command.envs(variables.iter().copied());
+        Process::spawn_as(command, &self.folder, "data")
     }
 
     /// Runs a command of the program in this folder to its end.

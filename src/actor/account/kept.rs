@@ -1,0 +1,193 @@
+//! What the store keeps of the account's session, so that another process goes on with it: loaded at the start, written
+//! when a session begins, and told of when it is safe.
+
+use serde_json::{Value, json};
+
+use crate::actor::account::Account;
+use crate::actor::account::outbox::FLUSH_AFTER;
+use crate::actor::account::sending::{AGAIN, Gate};
+use crate::actor::drill::{self, Point, Rule};
+use crate::jid::FullJid;
+use crate::moment::Moment;
+use crate::store::Batch;
+use crate::store::session::{Forget, SessionRow};
+use crate::stream::management::Management;
+
+/// Safe stanzas that are written to the store although nothing else is.
+const UNSAVED: u32 = 32;
+
+/// What the store had to keep for the account, told by its thread.
+pub struct Kept {
+    /// For which connection.
+    connection: u64,
+    what: Outcome,
+    kept: bool,
+}
+
+/// What the account waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Counts, keys and what was acknowledged.
+    Counts,
+    /// Numbers of messages.
+    Numbers,
+    /// The session that begins.
+    Session,
+}
+
+impl Account {
+    /// What an earlier process has left: its session, if it was this account's.
+    pub(super) fn load_session(&mut self) {
+        let bot = &self.spec.name;
+        let kept = match self.deps.kept_session(bot) {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::error!(bot, %error, "the session before cannot be read from the store");
+                return;
+            }
+        };
+        let Some(row) = kept.session else { return };
+        self.epoch = row.epoch;
+        let jid = row.state["jid"].as_str().and_then(|jid| FullJid::parse(jid).ok());
+        let Some(jid) = jid.filter(|jid| jid.to_bare() == self.spec.jid) else {
+            if !row.state.is_null() {
+                // Another account: nothing of it holds for this one.
+                self.keep(
+                    Batch { bot: bot.clone(), forget: Forget::Everything, ..Batch::default() },
+                    Outcome::Counts,
+                );
+            }
+            return;
+        };
+        self.ledger.begin(row.epoch, row.handled);
+        self.ledger.remember(&kept.positions);
+        if drill::holds(Rule::Ring) {
+            self.session.remember(kept.keys);
+        }
+        self.catching_up = row.catching_up;
+        self.present = row.state["present"].as_bool().unwrap_or(false);
+        self.announced = strings(&row.state["features"]);
+        let location = row.state["location"].as_str().map(str::to_owned);
+        if let Some(id) = row.state["id"].as_str() {
+            self.management = Some(Management::adopt(id.to_owned(), jid, location, row.handled));
+            self.adopted = true;
+        }
+    }
+
+    /// A session begins: nothing is sent in it before the store has its id.
+    pub(super) fn begin_session(&mut self, sm: bool) {
+        // Never the sign of stanzas that are not counted.
+        self.epoch = self.epoch.wrapping_add(1) & (u32::MAX >> 1);
+        self.ledger.begin(self.epoch, 0);
+        self.catching_up = true;
+        self.present = false;
+        self.announced.clear();
+        drill::die_at(Point::EnabledBeforePersist);
+        if sm {
+            self.outbox.gate = Gate::Session;
+        }
+        self.keep_session();
+    }
+
+    /// Has the store keep what the session is.
+    pub(super) fn keep_session(&mut self) {
+        let management = self.stream.as_ref().and_then(|stream| stream.management());
+        let state = json!({
+            "id": management.and_then(Management::id),
+            "jid": self.bound.as_ref().map(ToString::to_string),
+            "location": management.and_then(Management::location),
+            "features": self.announced,
+            "present": self.present,
+        });
+        self.keep_state(state);
+    }
+
+    fn keep_state(&mut self, state: Value) {
+        let session = SessionRow {
+            epoch: self.epoch,
+            handled: self.ledger.durable(),
+            state,
+            catching_up: self.catching_up,
+        };
+        let batch = Batch { bot: self.spec.name.clone(), session: Some(session), ..Batch::default() };
+        self.keep(batch, Outcome::Session);
+    }
+
+    /// A batch of everything that waits to be written besides.
+    pub(super) fn unsaved(&mut self) -> Batch {
+        self.flush_at = None;
+        Batch {
+            bot: self.spec.name.clone(),
+            sent: std::mem::take(&mut self.outbox.acknowledged),
+            received: self.ledger.take_unsaved(),
+            ..Batch::default()
+        }
+    }
+
+    /// Gives the store a batch and is told when it is kept.
+    pub(super) fn keep(&self, batch: Batch, what: Outcome) {
+        let (connection, inbox, ledger) = (self.connection, self.kept.clone(), self.ledger.clone());
+        let (received, bot) = (batch.received.clone(), batch.bot.clone());
+        self.deps.store.commit(
+            batch,
+            Box::new(move |result| {
+                let kept = result.is_ok();
+                if let Err(error) = result {
+                    tracing::warn!(bot, %error, ?what, "what the session has come to is not kept");
+                }
+                ledger.saved(received, kept);
+                inbox.push(Kept { connection, what, kept });
+            }),
+        );
+    }
+
+    /// The store has answered.
+    pub(super) fn on_kept(&mut self, now: Moment, kept: Kept) {
+        self.acknowledge(now);
+        if kept.connection != self.connection {
+            return;
+        }
+        match (kept.what, kept.kept) {
+            (Outcome::Counts, _) => {}
+            (Outcome::Numbers, true) => self.on_numbered(now),
+            (Outcome::Session, true) => {
+                if let Gate::Session = self.outbox.gate {
+                    drill::die_at(Point::EnabledAfterPersist);
+                    self.outbox.gate = Gate::Open;
+                }
+            }
+            (Outcome::Numbers | Outcome::Session, false) => self.again_at = Some(now.at + AGAIN),
+        }
+    }
+
+    /// The store had refused: once more.
+    pub(super) fn keep_again(&mut self) {
+        self.again_at = None;
+        match &self.outbox.gate {
+            Gate::Numbers { kept: false, .. } => self.keep_numbers(),
+            Gate::Session => self.keep_session(),
+            Gate::Numbers { .. } | Gate::Open => {}
+        }
+    }
+
+    /// Writes counts, keys and deletions that no turn has taken along.
+    pub(super) fn flush(&mut self) {
+        let batch = self.unsaved();
+        if !batch.sent.is_empty() || !batch.received.is_empty() {
+            self.keep(batch, Outcome::Counts);
+        }
+    }
+
+    /// Sees to it that what waits is written soon.
+    pub(super) fn schedule_flush(&mut self, now: Moment) {
+        if self.ledger.behind() >= UNSAVED {
+            self.flush();
+        } else if self.flush_at.is_none() && (self.outbox.has_acknowledged() || self.ledger.has_unsaved()) {
+            self.flush_at = Some(now.at + FLUSH_AFTER);
+        }
+    }
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
