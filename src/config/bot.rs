@@ -1,21 +1,19 @@
 //! One bot: its merged keys to [`BotSettings`].
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::config::decode::Decoder;
+use crate::config::limits::{self, DEFAULT_LIMITS};
 use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    Accept, BotSettings, HostPort, Invites, Limits, Presence, Rate, Resource, Room, ScriptUse, SendLimit,
-    Show, Tls, TlsMode, TurnLimits,
+    Accept, BotSettings, HostPort, Invites, Limits, Presence, Resource, Room, ScriptUse, Show, Tls, TlsMode,
 };
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::cron::Schedule;
@@ -93,7 +91,8 @@ impl Reader<'_> {
     pub fn partial(&mut self, node: &Node) -> Partial {
         self.decoder.map(node, "bot");
         let value = |key: &str| node.get(key).map(|entry| &entry.value);
-        let limits = value("limits").map(|it| self.limits(it)).unwrap_or(DEFAULT_LIMITS);
+        let limits =
+            value("limits").map(|it| limits::of_bot(&mut self.decoder, it)).unwrap_or(DEFAULT_LIMITS);
         let config = node.get("config");
         let timezone = value("timezone").map(|it| schedules::timezone(&mut self.decoder, it));
         let timezone = timezone.unwrap_or(TimeZone::UTC);
@@ -244,11 +243,7 @@ impl Reader<'_> {
         let mut permissions = script.map(|script| script.permissions.clone()).unwrap_or_default();
         permissions.bots.extend(bots.iter().cloned());
         let own = script.map(|script| script.limits).unwrap_or_default();
-        let limits = TurnLimits {
-            turn: own.turn.unwrap_or(limits.turn.turn),
-            operations: own.operations.unwrap_or(limits.turn.operations),
-            memory: own.memory.unwrap_or(limits.turn.memory),
-        };
+        let limits = own.over(limits.turn);
         ScriptUse { script: name, config, places: Arc::new(places), limits, permissions, place }
     }
 
@@ -376,41 +371,6 @@ impl Reader<'_> {
         roles
     }
 
-    fn limits(&mut self, node: &Node) -> Limits {
-        let mut limits = DEFAULT_LIMITS;
-        let decoder = &mut self.decoder;
-        if !decoder.map(node, "limits") {
-            return limits;
-        }
-        let value = |key: &str| node.get(key).map(|entry| &entry.value);
-        if let Some(turn) = value("turn").and_then(|it| decoder.duration(it, "`turn`", turn_range())) {
-            limits.turn.turn = turn;
-        }
-        if let Some(count) =
-            value("operations").and_then(|it| decoder.count(it, "`operations`", operations_range()))
-        {
-            limits.turn.operations = count;
-        }
-        if let Some(bytes) = value("memory").and_then(|it| decoder.size(it, "`memory`", memory_range())) {
-            limits.turn.memory = bytes;
-        }
-        if let Some(count) = value("queue").and_then(|it| decoder.count(it, "`queue`", 1..=1_000_000)) {
-            // At most a million, see the range.
-            limits.queue = count as usize;
-        }
-        if let Some(send) = value("send").filter(|it| decoder.map(it, "send")) {
-            if let Some(rate) = send.get("rate").and_then(|it| decoder.rate(&it.value, "`rate`")) {
-                limits.send.rate = rate;
-            }
-            if let Some(burst) =
-                send.get("burst").and_then(|it| decoder.count(&it.value, "`burst`", 1..=10_000))
-            {
-                limits.send.burst = burst as u32;
-            }
-        }
-        limits
-    }
-
     fn presence(&mut self, node: &Node) -> Presence {
         let mut presence = Presence::default();
         let decoder = &mut self.decoder;
@@ -495,25 +455,3 @@ pub fn check_name(decoder: &mut Decoder, name: &str, place: &Place, what: &str) 
     }
     fine
 }
-
-/// From one millisecond to one minute.
-pub fn turn_range() -> RangeInclusive<Duration> {
-    Duration::from_millis(1)..=Duration::from_secs(60)
-}
-
-/// From a thousand steps to a thousand million.
-pub fn operations_range() -> RangeInclusive<u64> {
-    1_000..=1_000_000_000
-}
-
-/// From 64 KiB to 1 GiB.
-pub fn memory_range() -> RangeInclusive<u64> {
-    64 << 10..=1 << 30
-}
-
-/// What holds where nothing is written.
-pub const DEFAULT_LIMITS: Limits = Limits {
-    turn: TurnLimits { turn: Duration::from_millis(50), operations: 200_000, memory: 4 << 20 },
-    send: SendLimit { rate: Some(Rate { count: 2, per: Duration::from_secs(1) }), burst: 10 },
-    queue: 1_000,
-};

@@ -166,6 +166,10 @@ fn script_changes(
             ("limits.turn", then.turn == now.turn),
             ("limits.operations", then.operations == now.operations),
             ("limits.memory", then.memory == now.memory),
+            ("limits.store", then.store == now.store),
+            ("limits.actions", then.actions == now.actions),
+            ("limits.writes", then.writes == now.writes),
+            ("limits.timers", then.timers == now.timers),
         ]));
         let declared = |settings: &Settings| settings.scripts.get(&entry.script).cloned();
         if !same_script(declared(old), declared(new)) {
@@ -248,6 +252,10 @@ mod tests {
             ("scripts: [scripts/help.rhai, scripts/echo.rhai]", vec![], vec!["scripts"], vec![]),
             ("config: { x: 1 }", vec![], vec!["config.x"], vec![]),
             ("limits: { turn: 1s }", vec![], vec!["limits.turn"], vec![]),
+            ("limits: { store: 1MiB }", vec![], vec!["limits.store"], vec![]),
+            ("limits: { actions: 5 }", vec![], vec!["limits.actions"], vec![]),
+            ("limits: { writes: 5 }", vec![], vec!["limits.writes"], vec![]),
+            ("limits: { timers: 5 }", vec![], vec!["limits.timers"], vec![]),
             ("limits: { queue: 5 }", vec![], vec![], vec!["limits.queue"]),
             ("limits: { send: { rate: none } }", vec![], vec![], vec!["limits.send"]),
             ("accept: all", vec![], vec![], vec!["accept"]),

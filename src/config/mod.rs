@@ -12,6 +12,7 @@ mod accounts;
 mod bot;
 mod decode;
 pub mod diff;
+mod limits;
 pub mod options;
 mod resolve;
 mod schedules;

@@ -487,14 +487,14 @@ bots:
         let settings = good(
             r#"
 scripts:
-  echo: { file: scripts/echo.rhai, limits: { turn: 200ms } }
+  echo: { file: scripts/echo.rhai, limits: { turn: 200ms, timers: 5, store: 1MiB } }
 bots:
   a:
     jid: a@example.org
     password: { env: PW }
     scripts: [{ use: echo, config: { greeting: hei } }, scripts/help.rhai]
     config: { greeting: hello, team: no }
-    limits: { turn: 10ms }
+    limits: { turn: 10ms, timers: 7, actions: 3, writes: 4 }
 "#,
         );
         let bot = &settings.bots[0];
@@ -507,6 +507,11 @@ bots:
         );
         assert_eq!(bot.scripts[0].limits.turn, Duration::from_millis(200));
         assert_eq!(bot.scripts[1].limits.turn, Duration::from_millis(10));
+        let told = |at: usize| {
+            let limits = bot.scripts[at].limits;
+            (limits.store, limits.actions, limits.writes, limits.timers)
+        };
+        assert_eq!((told(0), told(1)), ((1 << 20, 3, 4, 5), (16 << 20, 3, 4, 7)));
         assert_eq!(bot.scripts[0].places["greeting"].position().0, 8);
         assert_eq!(bot.scripts[0].places["team"].position().0, 9);
     }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::config::bot::{check_name, memory_range, operations_range, turn_range};
+use crate::config::bot::check_name;
 use crate::config::decode::Decoder;
+use crate::config::limits;
 use crate::config::schedules::bots;
 use crate::config::secrets::io_words;
-use crate::config::settings::{Permissions, ScriptSettings, TurnOverrides};
+use crate::config::settings::{Permissions, ScriptSettings};
 use crate::config::web;
 use crate::config::yaml::{Kind, Node};
 use crate::diagnostic::{Diagnostic, Place, did_you_mean};
@@ -63,7 +64,7 @@ impl Scripts {
         }
         let permissions =
             node.get("permissions").map(|it| permissions(decoder, &it.value, &self.web)).unwrap_or_default();
-        let limits = node.get("limits").map(|it| overrides(decoder, &it.value)).unwrap_or_default();
+        let limits = node.get("limits").map(|it| limits::of_script(decoder, &it.value)).unwrap_or_default();
         let Some(file) = node.get("file") else {
             let message = format!("script `{name}` has no `file`");
             decoder.note(Diagnostic::error("config::missing", message).at(place, "no file"));
@@ -153,18 +154,6 @@ fn permissions(decoder: &mut Decoder, node: &Node, web: &web::Known) -> Permissi
     }
     granted.bots = value("bots").map(|it| bots(decoder, it)).unwrap_or_default();
     granted
-}
-
-fn overrides(decoder: &mut Decoder, node: &Node) -> TurnOverrides {
-    let mut limits = TurnOverrides::default();
-    if decoder.map(node, "script_limits") {
-        limits.turn = node.get("turn").and_then(|it| decoder.duration(&it.value, "`turn`", turn_range()));
-        limits.operations = node
-            .get("operations")
-            .and_then(|it| decoder.count(&it.value, "`operations`", operations_range()));
-        limits.memory = node.get("memory").and_then(|it| decoder.size(&it.value, "`memory`", memory_range()));
-    }
-    limits
 }
 
 /// A file of the same folder whose name is close.

@@ -139,7 +139,7 @@ pub struct Permissions {
     pub bots: Vec<String>,
 }
 
-/// What one turn of a script may use up.
+/// What a script may use up for one bot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TurnLimits {
     /// Wall clock per event.
@@ -148,6 +148,14 @@ pub struct TurnLimits {
     pub operations: u64,
     /// Bytes a bot's values may hold.
     pub memory: u64,
+    /// Bytes of stored values and timers.
+    pub store: u64,
+    /// Actions per event.
+    pub actions: u64,
+    /// Values and timers written per event.
+    pub writes: u64,
+    /// Durable timers that wait.
+    pub timers: u64,
 }
 
 /// Limits a script sets for itself, `None` where the bot's hold.
@@ -159,6 +167,29 @@ pub struct TurnOverrides {
     pub operations: Option<u64>,
     /// Bytes a bot's values may hold.
     pub memory: Option<u64>,
+    /// Bytes of stored values and timers.
+    pub store: Option<u64>,
+    /// Actions per event.
+    pub actions: Option<u64>,
+    /// Values and timers written per event.
+    pub writes: Option<u64>,
+    /// Durable timers that wait.
+    pub timers: Option<u64>,
+}
+
+impl TurnOverrides {
+    /// These, and `base` where nothing is said.
+    pub fn over(self, base: TurnLimits) -> TurnLimits {
+        TurnLimits {
+            turn: self.turn.unwrap_or(base.turn),
+            operations: self.operations.unwrap_or(base.operations),
+            memory: self.memory.unwrap_or(base.memory),
+            store: self.store.unwrap_or(base.store),
+            actions: self.actions.unwrap_or(base.actions),
+            writes: self.writes.unwrap_or(base.writes),
+            timers: self.timers.unwrap_or(base.timers),
+        }
+    }
 }
 
 /// What one bot may use up.

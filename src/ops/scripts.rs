@@ -276,6 +276,10 @@ fn limits(turn: TurnLimits) -> Limits {
         turn: turn.turn,
         operations: turn.operations,
         memory: usize::try_from(turn.memory).unwrap_or(usize::MAX),
+        actions: usize::try_from(turn.actions).unwrap_or(usize::MAX),
+        writes: usize::try_from(turn.writes).unwrap_or(usize::MAX),
+        store: turn.store,
+        timers: turn.timers,
         ..Limits::DEFAULT
     }
 }

@@ -8,16 +8,18 @@ use crate::action::Action;
 use crate::event::Event;
 use crate::moment::Moment;
 use crate::script::bot::{Item, Progress};
+use crate::script::dialog;
 use crate::script::error::{Kind, ScriptError};
 use crate::script::hook::{self, HookCall};
 use crate::script::overlay::Overlay;
 use crate::script::pool::{Cell, Shared, locked};
 use crate::script::trace;
+use crate::script::turn::TELL;
 use crate::script::web;
 use crate::script::{Turned, memory};
 use crate::store::error::StoreError;
 use crate::store::session::Received;
-use crate::store::{Batch, Committed, OutboxRow, TimerWrite};
+use crate::store::{Batch, Committed, OutboxRow, SHARED, TimerWrite};
 
 /// How long a bot waits before it tries a commit again that the store refused.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -146,8 +148,14 @@ impl Row {
         if self.progress.awake {
             shared.ticker.look_again();
         }
-        let culprit =
-            matches!(error, StoreError::Key { .. } | StoreError::Quota { .. } | StoreError::Value { .. });
+        let culprit = match error {
+            StoreError::Key { .. }
+            | StoreError::Quota { .. }
+            | StoreError::Timers { .. }
+            | StoreError::Value { .. } => true,
+            // The store is at fault, or the disk, or whoever runs the program.
+            _ => false,
+        };
         if culprit && self.items.len() <= 1 {
             self.give_up(shared, cell, error);
             return;
@@ -181,7 +189,9 @@ impl Row {
     /// Drops what one event has led to, and only removes the timer that it was.
     fn give_up(self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) {
         let script = match error {
-            StoreError::Quota { script, .. } => script.clone(),
+            StoreError::Quota { script, .. } | StoreError::Timers { script, .. } => {
+                dialog::owner(script).unwrap_or(script).to_owned()
+            }
             _ => String::new(),
         };
         let failure = ScriptError {
@@ -193,7 +203,7 @@ impl Row {
             kind: Kind::Store,
             message: error.to_string(),
             chain: Vec::new(),
-            hint: Some("the event's writes and messages were dropped".to_owned()),
+            hint: Some(remedy(error)),
             event: None,
             trace: self.items.iter().find_map(trace_id),
         };
@@ -221,6 +231,20 @@ impl Row {
                 Err(error) => row.refused(&shared2, &cell2, &error),
             }),
         );
+    }
+}
+
+/// What became of the event, and which key moves the bound.
+fn remedy(error: &StoreError) -> String {
+    let dropped = "the event's writes and messages were dropped";
+    let raise = |key: &str| {
+        format!("{dropped}; `limits.{key}` of the script or the bot in bots.yaml is how much it may keep")
+    };
+    match error {
+        // What all bots have in common has one bound for all.
+        StoreError::Quota { script, .. } if script != SHARED => raise("store"),
+        StoreError::Timers { script, .. } if script != TELL => raise("timers"),
+        _ => dropped.to_owned(),
     }
 }
 

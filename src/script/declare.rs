@@ -189,10 +189,19 @@ pub const EVENTS: &[(&str, &str)] = &[
 
 /// Most cron lines of one script.
 const CRONS: usize = 100;
+/// Most repetitions of one script.
+const REPETITIONS: usize = 100;
+/// Most commands of one script.
+const COMMANDS: usize = 500;
+/// Most handlers of one script, those of `hear` included.
+pub(super) const HANDLERS: usize = 1_000;
+/// Most options of one script.
+const OPTIONS: usize = 200;
 
 impl Declared {
     /// Notes a handler.
     pub(super) fn on(&mut self, event: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
+        room(self.handlers.len(), HANDLERS, "handlers")?;
         check_event(event)?;
         known_keys("on", opts, HandlerOptions::KEYS)?;
         let options = HandlerOptions::read(opts)?;
@@ -209,6 +218,7 @@ impl Declared {
         function: FnPtr,
         line: usize,
     ) -> Result<(), Thrown> {
+        room(self.commands.len(), COMMANDS, "commands")?;
         let spec = CommandSpec::parse(spec).map_err(|why| Thrown::new(Kind::Declaration, why))?;
         let known = ["alias", "allow", "confirm", "cooldown", "example", "help", "hidden", "where"];
         known_keys("command", opts, &known)?;
@@ -251,6 +261,7 @@ impl Declared {
 
     /// Notes a repetition.
     pub(super) fn every(&mut self, span: Duration, function: FnPtr, line: usize) -> Result<(), Thrown> {
+        room(self.every.len(), REPETITIONS, "lines with `every`")?;
         if span < Duration::from_secs(1) {
             return Err(Thrown::new(Kind::Declaration, "`every` takes a span of one second or more"));
         }
@@ -269,9 +280,7 @@ impl Declared {
         line: usize,
     ) -> Result<(), Thrown> {
         known_keys("cron", opts, &["catch_up", "name", "timezone"])?;
-        if self.cron.len() >= CRONS {
-            return Err(Thrown::new(Kind::Declaration, format!("more than {CRONS} cron lines")));
-        }
+        room(self.cron.len(), CRONS, "cron lines")?;
         let refused =
             |why: Unreadable| Thrown { hint: why.hint, ..Thrown::new(Kind::Declaration, why.message) };
         let zone = match text(opts, "timezone")? {
@@ -305,6 +314,7 @@ impl Declared {
         line: usize,
         config: &Value,
     ) -> Result<Dynamic, Thrown> {
+        room(self.options.len(), OPTIONS, "options")?;
         let json = values::to_json(default).map_err(|why| Thrown::new(Kind::Declaration, why))?;
         let given = config.get(name);
         if let Some(given) = given {
@@ -393,6 +403,14 @@ impl Command {
     pub(super) fn answers_to(&self, name: &str) -> bool {
         self.spec.name == name || self.alias.iter().any(|alias| alias == name)
     }
+}
+
+/// Whether there is room for one more of what a script may declare so often.
+pub(super) fn room(count: usize, most: usize, what: &str) -> Result<(), Thrown> {
+    if count < most {
+        return Ok(());
+    }
+    Err(Thrown::new(Kind::Declaration, format!("more than {most} {what}")))
 }
 
 /// Whether an event of that name can happen.

@@ -100,7 +100,12 @@ pub(super) fn beside(script: &str) -> Arc<str> {
 
 /// The script whose question a timer ends.
 pub(super) fn script_of(timer: &Timer) -> Option<&str> {
-    timer.script.strip_suffix(BESIDE)
+    owner(&timer.script)
+}
+
+/// The script whose scope has that one beside it.
+pub(super) fn owner(beside: &str) -> Option<&str> {
+    beside.strip_suffix(BESIDE)
 }
 
 /// The key of what is open with the sender of a message, in the place where it came from. One to one, all devices

@@ -3,7 +3,7 @@
 use rhai::{FnPtr, Map};
 
 use crate::event::Message;
-use crate::script::declare::{Declared, Handler, HandlerOptions, known_keys, text};
+use crate::script::declare::{Declared, HANDLERS, Handler, HandlerOptions, known_keys, room, text};
 use crate::script::error::{Kind, Thrown};
 use crate::script::pattern::Pattern;
 use crate::stanza::MessageKind;
@@ -43,6 +43,7 @@ impl Declared {
         function: FnPtr,
         line: usize,
     ) -> Result<(), Thrown> {
+        room(self.handlers.len(), HANDLERS, "handlers")?;
         known_keys("hear", opts, &[HandlerOptions::KEYS, &["where"]].concat())?;
         let place = match text(opts, "where")?.as_deref() {
             None => Ears::Addressed,

@@ -28,7 +28,7 @@ use crate::script::turn::{self, Effects, Identity, Lines, Turn};
 use crate::script::web::Fetch;
 use crate::script::worst;
 use crate::script::{Limits, Permissions, ScriptUse};
-use crate::store;
+use crate::store::{self, Allowance};
 
 /// The settings of a script, as `config.name` reads them.
 #[derive(Clone)]
@@ -262,6 +262,10 @@ impl Instance {
             };
         }
         let written = trace::written(&turn.own);
+        if !turn.own.is_empty() {
+            let allowed = Allowance { bytes: limits.store, timers: limits.timers };
+            turn.own.allowed.extend([(self.name.clone(), allowed), (self.beside.clone(), allowed)]);
+        }
         around.pending.absorb(std::mem::take(&mut turn.own));
         let fetches = std::mem::take(&mut turn.effects.fetches);
         let metrics = std::mem::take(&mut turn.effects.metrics);

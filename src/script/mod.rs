@@ -77,6 +77,7 @@ use crate::jid::BareJid;
 use crate::script::error::ScriptError;
 use crate::script::loader::Compiled;
 use crate::secret::Password;
+use crate::store::Allowance;
 use crate::store::session::Received;
 
 /// Groups of people by name: addresses, and domains that stand for everybody there.
@@ -159,6 +160,10 @@ pub struct Limits {
     pub actions: usize,
     /// Values and timers one turn may write.
     pub writes: usize,
+    /// Bytes of stored values and timers that the script may keep for one bot, counted as the store does.
+    pub store: u64,
+    /// Durable timers of the script that may wait for one bot.
+    pub timers: u64,
 }
 
 /// What happened, on its way to a bot.
@@ -264,6 +269,8 @@ impl Limits {
         map: 1_000,
         actions: 200,
         writes: 1_000,
+        store: Allowance::DEFAULT.bytes,
+        timers: Allowance::DEFAULT.timers,
     };
 }
 

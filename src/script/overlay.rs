@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::store::{Batch, SHARED, Seen, TimerRow, TimerWrite, Write};
+use crate::store::{Allowance, Batch, SHARED, Seen, TimerRow, TimerWrite, Write};
 
 /// Uncommitted values and timers, by script.
 #[derive(Clone, Default)]
@@ -17,6 +17,8 @@ pub(super) struct Overlay {
     pub(super) seen: BTreeMap<String, Option<Found>>,
     /// Words to other bots.
     pub(super) tells: Vec<TimerRow>,
+    /// What the scripts that have written may keep.
+    pub(super) allowed: BTreeMap<Arc<str>, Allowance>,
 }
 
 /// A value and when it expires.
@@ -41,6 +43,7 @@ impl Overlay {
         self.timers.extend(later.timers);
         self.seen.extend(later.seen);
         self.tells.extend(later.tells);
+        self.allowed.extend(later.allowed);
     }
 
     /// What has been written under a key: `Some(None)` where it was removed or has expired.
@@ -90,6 +93,8 @@ impl Overlay {
             None => TimerWrite::Remove { id },
         });
         batch.timers = timers.chain(self.tells.into_iter().map(TimerWrite::Tell)).collect();
+        batch.allowed =
+            self.allowed.into_iter().map(|(script, allowed)| (script.to_string(), allowed)).collect();
         batch.seen = self.seen.into_iter().map(|(key, entry)| Seen { key, entry }).collect();
         batch
     }

@@ -301,7 +301,7 @@ impl Turn {
     pub(super) fn push(&mut self, weight: usize, make: impl FnOnce() -> Action) -> Result<(), Thrown> {
         if self.effects.actions.len() >= self.limits.actions {
             let message = format!("more than {} actions in one turn", self.limits.actions);
-            return Err(Thrown::new(Kind::Operations, message));
+            return Err(Thrown::new(Kind::Operations, message).hint(raise("actions")));
         }
         self.weigh(weight)?;
         memory::uncounted(|| self.effects.actions.push(make()));
@@ -565,7 +565,8 @@ impl Turn {
         if self.own.len() < self.limits.writes {
             return Ok(());
         }
-        Err(Thrown::new(Kind::Operations, format!("more than {} writes in one turn", self.limits.writes)))
+        let message = format!("more than {} writes in one turn", self.limits.writes);
+        Err(Thrown::new(Kind::Operations, message).hint(raise("writes")))
     }
 
     /// Charges effects to the turn's memory.
@@ -577,6 +578,11 @@ impl Turn {
         }
         Ok(())
     }
+}
+
+/// What to do about a bound that bots.yaml may move.
+pub(super) fn raise(key: &str) -> String {
+    format!("`limits.{key}` of the script or the bot in bots.yaml is how many there may be")
 }
 
 /// A failure of the store, told to the script.

@@ -9,17 +9,18 @@ use serde_json::Value;
 
 use crate::store::error::StoreError;
 use crate::store::{
-    Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite, Write, session,
+    Allowance, Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite,
+    Write, session,
 };
 
 /// Bytes that each script keeps, counted once and then carried along.
 #[derive(Default)]
 pub(super) struct Usage {
-    known: BTreeMap<Scope, u64>,
+    known: BTreeMap<Scope, Allowance>,
 }
 
 /// What a batch changed, to be taken over into [`Usage`] once it is sure to stay.
-pub(super) type Change = Vec<(Scope, u64)>;
+pub(super) type Change = Vec<(Scope, Allowance)>;
 
 /// Carries out `batch`. After an error the savepoint must be rolled back.
 pub(super) fn apply(
@@ -53,7 +54,7 @@ pub(super) fn apply(
             }
         }
     }
-    let change = apply.count_after(batch.quota.unwrap_or(limits.scope), now)?;
+    let change = apply.count_after(&batch.allowed, now)?;
     for row in &batch.outbox {
         committed.outbox.push(apply.queue(row)?);
     }
@@ -83,23 +84,25 @@ pub(super) fn sweep(
         let scope = Scope { bot: row.get(0)?, script: row.get(1)? };
         let bytes: i64 = row.get(2)?;
         if let Some(known) = usage.known.get_mut(&scope) {
-            *known = known.saturating_sub(bytes.unsigned_abs() + ROW_COST);
+            known.bytes = known.bytes.saturating_sub(bytes.unsigned_abs() + ROW_COST);
         }
         count += 1;
     }
     Ok(count)
 }
 
-/// Bytes that one script keeps, read from the tables.
-pub(super) fn scope_bytes(connection: &Connection, bot: &str, script: &str) -> rusqlite::Result<u64> {
+/// What one script keeps, read from the tables.
+pub(super) fn kept(connection: &Connection, bot: &str, script: &str) -> rusqlite::Result<Allowance> {
     let mut statement = connection.prepare_cached(
         "SELECT (SELECT ifnull(sum(octet_length(key) + octet_length(value) + ?3), 0)
                  FROM kv WHERE bot = ?1 AND script = ?2)
               + (SELECT ifnull(sum(octet_length(name) + octet_length(data) + ?3), 0)
-                 FROM timers WHERE bot = ?1 AND script = ?2)",
+                 FROM timers WHERE bot = ?1 AND script = ?2),
+                (SELECT count(*) FROM timers WHERE bot = ?1 AND script = ?2)",
     )?;
-    let bytes: i64 = statement.query_row(params![bot, script, ROW_COST as i64], |row| row.get(0))?;
-    Ok(bytes.unsigned_abs())
+    let (bytes, timers): (i64, i64) =
+        statement.query_row(params![bot, script, ROW_COST as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Allowance { bytes: bytes.unsigned_abs(), timers: timers.unsigned_abs() })
 }
 
 impl Usage {
@@ -125,8 +128,8 @@ struct Apply<'a> {
 
 #[derive(Clone, Copy)]
 struct Count {
-    before: u64,
-    now: u64,
+    before: Allowance,
+    now: Allowance,
 }
 
 impl Apply<'_> {
@@ -147,7 +150,7 @@ impl Apply<'_> {
             let before = match usage.known.get(&scope) {
                 Some(known) => *known,
                 None => {
-                    let counted = self.sql(scope_bytes(self.connection, &scope.bot, &scope.script))?;
+                    let counted = self.sql(kept(self.connection, &scope.bot, &scope.script))?;
                     usage.known.insert(scope.clone(), counted);
                     counted
                 }
@@ -229,6 +232,9 @@ impl Apply<'_> {
             params![row.id, bot, row.script, row.name, row.due.as_millisecond(), data],
         )?;
         self.account(bot, &row.script, (row.name.len() + data.len()) as u64 + ROW_COST, 0);
+        if let Some(count) = self.count(bot, &row.script) {
+            count.now.timers += 1;
+        }
         Ok(())
     }
 
@@ -253,23 +259,36 @@ impl Apply<'_> {
             self.counts.insert(scope.clone(), Count { before: *known, now: *known });
         }
         self.account(self.bot, &scope.script, 0, bytes.unsigned_abs() + ROW_COST);
+        if let Some(count) = self.count(self.bot, &scope.script) {
+            count.now.timers = count.now.timers.saturating_sub(1);
+        }
         Ok(())
     }
 
-    /// Refuses scripts that grew beyond `quota`; what has expired does not count against them.
-    fn count_after(&mut self, quota: u64, now: Timestamp) -> Result<Change, StoreError> {
+    /// Refuses scripts that grew beyond what they are allowed; what has expired does not count against them.
+    fn count_after(
+        &mut self,
+        allowed: &BTreeMap<String, Allowance>,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
         let counts = std::mem::take(&mut self.counts);
         let mut change = Vec::with_capacity(counts.len());
         for (scope, mut count) in counts {
             let Scope { bot, script } = &scope;
-            if count.now > count.before && count.now > quota {
+            let own = allowed.get(script).filter(|_| bot == self.bot);
+            let Allowance { bytes, timers } = own.copied().unwrap_or(self.limits.scope);
+            if count.now.timers > count.before.timers && count.now.timers > timers {
+                return Err(StoreError::Timers { script: script.clone(), limit: timers });
+            }
+            if count.now.bytes > count.before.bytes && count.now.bytes > bytes {
                 self.execute(
                     "DELETE FROM kv WHERE bot = ?1 AND script = ?2 AND expires <= ?3",
                     params![bot, script, now.as_millisecond()],
                 )?;
-                count.now = self.sql(scope_bytes(self.connection, bot, script))?;
-                if count.now > quota {
-                    return Err(StoreError::Quota { script: script.clone(), bytes: count.now, limit: quota });
+                count.now = self.sql(kept(self.connection, bot, script))?;
+                if count.now.bytes > bytes {
+                    let found = count.now.bytes;
+                    return Err(StoreError::Quota { script: script.clone(), bytes: found, limit: bytes });
                 }
             }
             change.push((scope, count.now));
@@ -317,10 +336,13 @@ impl Apply<'_> {
     }
 
     fn account(&mut self, bot: &str, script: &str, added: u64, removed: u64) {
-        let scope = Scope { bot: bot.to_owned(), script: script.to_owned() };
-        if let Some(count) = self.counts.get_mut(&scope) {
-            count.now = (count.now + added).saturating_sub(removed);
+        if let Some(count) = self.count(bot, script) {
+            count.now.bytes = (count.now.bytes + added).saturating_sub(removed);
         }
+    }
+
+    fn count(&mut self, bot: &str, script: &str) -> Option<&mut Count> {
+        self.counts.get_mut(&Scope { bot: bot.to_owned(), script: script.to_owned() })
     }
 
     fn check_key(&self, key: &str) -> Result<(), StoreError> {

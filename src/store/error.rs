@@ -78,6 +78,13 @@ pub enum StoreError {
         /// The most allowed.
         limit: u64,
     },
+    /// A script of the batch would have more timers than it may.
+    Timers {
+        /// The script.
+        script: String,
+        /// The most allowed.
+        limit: u64,
+    },
     /// SQLite refused a statement: a fault in this program.
     Sql {
         /// SQLite's extended result code.
@@ -117,6 +124,7 @@ impl StoreError {
             | Self::Key { .. }
             | Self::Quota { .. }
             | Self::Sql { .. }
+            | Self::Timers { .. }
             | Self::Value { .. } => None,
         }
     }
@@ -136,6 +144,7 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Quota { .. }
             | Self::Sql { .. }
+            | Self::Timers { .. }
             | Self::Value { .. } => false,
         }
     }
@@ -207,6 +216,9 @@ impl fmt::Display for StoreError {
             }
             Self::Quota { script, bytes, limit } => {
                 write!(f, "script `{script}` would keep {bytes} bytes; {limit} are allowed")
+            }
+            Self::Timers { script, limit } => {
+                write!(f, "script `{script}` would have more than {limit} timers waiting")
             }
             Self::Sql { code, detail } => write!(f, "the store was used wrongly ({code}): {detail}"),
             Self::Value { key, bytes, limit } => {

@@ -15,6 +15,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -65,13 +66,21 @@ pub struct Limits {
     pub key: usize,
     /// Bytes of one value, or of one timer's data, as JSON.
     pub value: usize,
-    /// Bytes one script of one bot may keep, unless the batch says otherwise. A row counts its key (or
-    /// name), its value and [`ROW_COST`].
-    pub scope: u64,
+    /// What one script of one bot may keep, unless the batch says otherwise.
+    pub scope: Allowance,
     /// Batches that may wait for the writer; more are refused with [`StoreError::Busy`].
     pub queue: usize,
     /// Bytes the file may have. `None`: the disk is the limit.
     pub file: Option<u64>,
+}
+
+/// What one script of one bot may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Bytes. A row counts its key (or name), its value and [`ROW_COST`].
+    pub bytes: u64,
+    /// Timers that wait.
+    pub timers: u64,
 }
 
 /// What a row counts beside its text.
@@ -118,8 +127,8 @@ pub struct Batch {
     pub sasl: Option<Zeroizing<Vec<u8>>>,
     /// Values of the runtime itself, by key; `None` removes. Belongs to no bot.
     pub meta: Vec<(String, Option<Value>)>,
-    /// Bytes that each script of this bot may keep. `None`: the store's own limit.
-    pub quota: Option<u64>,
+    /// What scripts of this bot may keep, by name. Those that are missing have the store's own limit.
+    pub allowed: BTreeMap<String, Allowance>,
 }
 
 /// A shared value as a turn has read it; `None` where there was none, or it had expired.
@@ -251,7 +260,7 @@ impl Batch {
             roster,
             sasl,
             meta,
-            quota: _,
+            allowed: _,
         } = self;
         let others = !writes.is_empty()
             || !numbers.is_empty()
@@ -364,7 +373,12 @@ impl Default for StoreOptions {
 }
 
 impl Limits {
-    /// Values of 64 KiB, 16 MiB a script.
+    /// Values of 64 KiB; 16 MiB and 10,000 timers a script.
     pub const DEFAULT: Limits =
-        Limits { key: 512, value: 65_536, scope: 16 * 1024 * 1024, queue: 65_536, file: None };
+        Limits { key: 512, value: 65_536, scope: Allowance::DEFAULT, queue: 65_536, file: None };
+}
+
+impl Allowance {
+    /// 16 MiB and 10,000 timers.
+    pub const DEFAULT: Allowance = Allowance { bytes: 16 * 1024 * 1024, timers: 10_000 };
 }

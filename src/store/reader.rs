@@ -64,9 +64,9 @@ impl StoreReader {
         self.sql(find())
     }
 
-    /// Bytes that the script keeps, counted as [`crate::store::Limits::scope`] says.
+    /// Bytes that the script keeps, counted as [`crate::store::Allowance::bytes`] says.
     pub fn usage(&self, scope: &Scope) -> Result<u64, StoreError> {
-        self.sql(apply::scope_bytes(&self.connection, &scope.bot, &scope.script))
+        Ok(self.sql(apply::kept(&self.connection, &scope.bot, &scope.script))?.bytes)
     }
 
     /// The script's timer of that number.

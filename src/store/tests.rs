@@ -152,7 +152,10 @@ fn child_commits_and_waits_to_be_killed() {
 #[test]
 fn expired_values_are_invisible_at_once_and_removed_by_the_sweep() {
     let clock = Arc::new(AtomicI64::new(1_000));
-    let store = with_clock(&clock, Limits { scope: 200, ..Limits::DEFAULT });
+    let store = with_clock(
+        &clock,
+        Limits { scope: Allowance { bytes: 200, ..Allowance::DEFAULT }, ..Limits::DEFAULT },
+    );
     let mut short = set("short", json!("x".repeat(100)));
     short.writes[0].expires = Some(ms(2_000));
     store.commit_wait(short).unwrap();
@@ -181,7 +184,8 @@ fn expired_values_are_invisible_at_once_and_removed_by_the_sweep() {
 
 #[test]
 fn a_script_keeps_no_more_than_its_quota_whatever_the_order_of_writes() {
-    let store = scratch(Limits { scope: 1_000, ..Limits::DEFAULT });
+    let store =
+        scratch(Limits { scope: Allowance { bytes: 1_000, ..Allowance::DEFAULT }, ..Limits::DEFAULT });
     let reader = store.reader().unwrap();
     // Each row: one byte of key, 100 of value, 32.
     let row = |n: usize| write(&n.to_string(), Some(json!("x".repeat(98))));
@@ -198,12 +202,41 @@ fn a_script_keeps_no_more_than_its_quota_whatever_the_order_of_writes() {
     store.commit_wait(timers).unwrap();
     assert_eq!(reader.usage(&scope()).unwrap(), 7 * 133 + 1 + 4 + ROW_COST);
     assert!(matches!(store.commit_wait(rows(8..9)), Err(StoreError::Quota { .. })));
-    store.commit_wait(Batch { quota: Some(2_000), ..rows(8..9) }).unwrap();
+    store.commit_wait(Batch { allowed: allow(2_000, 9), ..rows(8..9) }).unwrap();
     let mut other = rows(0..5);
     other.writes.iter_mut().for_each(|write| write.script = "other".into());
     store.commit_wait(other).unwrap();
     store.commit_wait(Batch { timers: vec![TimerWrite::Remove { id: 1 }], ..batch() }).unwrap();
     assert_eq!(reader.usage(&scope()).unwrap(), 8 * 133);
+}
+
+#[test]
+fn a_script_has_no_more_timers_than_it_may_and_one_that_goes_makes_room() {
+    let store = scratch(Limits::DEFAULT);
+    let set = |ids: &[i64]| Batch {
+        timers: ids.iter().map(|id| TimerWrite::Set(timer(*id, 5))).collect(),
+        allowed: allow(9_999, 2),
+        ..batch()
+    };
+    store.commit_wait(set(&[1, 2])).unwrap();
+    // The same number again is the same timer.
+    store.commit_wait(set(&[1, 2])).unwrap();
+    let refused = Err(StoreError::Timers { script: "main".into(), limit: 2 });
+    assert_eq!(store.commit_wait(set(&[3])), refused);
+    let both = Batch { timers: vec![TimerWrite::Remove { id: 1 }, TimerWrite::Set(timer(4, 5))], ..set(&[]) };
+    store.commit_wait(both).unwrap();
+    // Another allowance, and those that have more than they may keep what they have.
+    store.commit_wait(Batch { allowed: allow(9_999, 4), ..set(&[5, 6]) }).unwrap();
+    assert_eq!(store.commit_wait(set(&[7])), refused);
+    let fewer =
+        vec![TimerWrite::Remove { id: 5 }, TimerWrite::Remove { id: 6 }, TimerWrite::Set(timer(8, 5))];
+    store.commit_wait(Batch { timers: fewer, ..set(&[]) }).unwrap();
+    let ids = store.reader().unwrap().timers(&scope(), None, 9).unwrap().len();
+    assert_eq!(ids, 3);
+}
+
+fn allow(bytes: u64, timers: u64) -> std::collections::BTreeMap<String, Allowance> {
+    [("main".to_owned(), Allowance { bytes, timers })].into()
 }
 
 #[test]

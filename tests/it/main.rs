@@ -23,6 +23,8 @@ mod isolation;
 #[cfg(feature = "demo")]
 mod lifecycle;
 #[cfg(feature = "demo")]
+mod limits;
+#[cfg(feature = "demo")]
 mod outage;
 #[cfg(feature = "demo")]
 mod outbox;
