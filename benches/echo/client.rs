@@ -35,7 +35,7 @@ async fn serve(prepared: Prepared, mut commands: UnboundedReceiver<String>) -> R
     applying.apply().await;
     while let Some(command) = commands.recv().await {
         match command.as_str() {
-            "reconnect" => drop(service.reconnect(names.clone()).await),
+            "reconnect" => drop(service.reconnect(&names).await),
             "stop" => break,
             other => return Err(format!("no command `{other}`")),
         }

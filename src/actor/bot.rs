@@ -13,7 +13,7 @@ use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::ledger::Ledger;
 use crate::actor::message::{Deliver, Stop, Swap};
 use crate::actor::notice::DownNotice;
-use crate::actor::status::{Board, ScriptStanding};
+use crate::actor::status::{Board, Parked, ScriptStanding};
 use crate::script::error::ScriptError;
 use crate::script::pool::BotHandle;
 use crate::script::{BotSpec, Cooldown, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Stanza, Turned};
@@ -192,7 +192,13 @@ fn standing(script: ScriptState) -> ScriptStanding {
         (false, Some(error)) => format!("parked: {error}"),
         (false, None) => "loading".to_owned(),
     };
-    ScriptStanding { name: script.name, version: script.version, state }
+    let parked = script.parked.map(|cooldown| Parked {
+        why: cooldown.why,
+        until: cooldown.until,
+        skipped: script.skipped,
+    });
+    let (name, version, failures) = (script.name, script.version, script.failures);
+    ScriptStanding { name, version, state, failures, parked }
 }
 
 /// How a script stands that is left alone for a while.

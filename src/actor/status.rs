@@ -65,6 +65,21 @@ pub struct ScriptStanding {
     pub version: String,
     /// `running`, or why not.
     pub state: String,
+    /// Turns that failed since the bot began.
+    pub failures: u64,
+    /// Where it is left alone because it kept failing.
+    pub parked: Option<Parked>,
+}
+
+/// A script that is left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// `10 turns in a row failed`
+    pub why: String,
+    /// When it is tried again.
+    pub until: Timestamp,
+    /// Events it did not get meanwhile.
+    pub skipped: u64,
 }
 
 /// Asks the pool how the scripts of a bot stand.

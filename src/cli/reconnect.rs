@@ -8,7 +8,7 @@ use crate::ops::control::Request;
 /// Arguments of `reconnect`.
 #[derive(Args)]
 pub struct Reconnect {
-    /// Names of bots
+    /// Names of bots; `*` and `?` stand for characters
     #[arg(required = true, value_name = "BOT")]
     bots: Vec<String>,
 }

@@ -8,6 +8,9 @@ use crate::ops::control::{Answer, Request};
 /// Arguments of `status`.
 #[derive(Args)]
 pub struct Status {
+    /// Names of bots; `*` and `?` stand for characters. Without one, all bots
+    #[arg(value_name = "BOT")]
+    bots: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -15,7 +18,7 @@ pub struct Status {
 
 /// Runs the command.
 pub fn run(command: Status, common: &Common) -> Result<(), Failure> {
-    match talk::ask(common, &Request::Status)? {
+    match talk::ask(common, &Request::Status { bots: command.bots })? {
         Answer::Status(status) if command.json => talk::print_json(&status),
         answer => talk::print(answer),
     }

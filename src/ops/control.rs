@@ -11,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use crate::jid::Jid;
+use crate::ops::glob::is_glob;
 use crate::ops::reload::ReloadPlan;
 use crate::ops::report::Status;
 use crate::ops::service::Service;
@@ -26,7 +27,7 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 pub enum Request {
     /// Close and reopen connections.
     Reconnect {
-        /// Names of bots.
+        /// Patterns of names.
         bots: Vec<String>,
     },
     /// Read the configuration anew.
@@ -45,8 +46,12 @@ pub enum Request {
         /// Seconds to wait for the acknowledgement.
         within_s: u64,
     },
-    /// How everybody stands.
-    Status,
+    /// How bots stand.
+    Status {
+        /// Patterns of names; without one, all bots.
+        #[serde(default)]
+        bots: Vec<String>,
+    },
     /// End in order.
     Stop,
     /// What became of events.
@@ -145,14 +150,11 @@ async fn converse(stream: UnixStream, service: Rc<Service>, stop: mpsc::Sender<(
 
 async fn answer(request: Request, service: &Service) -> Answer {
     match request {
-        Request::Reconnect { bots } => {
-            let unknown = service.reconnect(bots).await;
-            if unknown.is_empty() {
-                Answer::Done { text: String::new() }
-            } else {
-                Answer::Refused { text: format!("no such bot: {}", unknown.join(", ")) }
-            }
-        }
+        Request::Reconnect { bots } => match service.reconnect(&bots).await {
+            Ok(told) if bots.iter().any(|text| is_glob(text)) => Answer::Done { text: told.join("\n") },
+            Ok(_) => Answer::Done { text: String::new() },
+            Err(text) => Answer::Refused { text },
+        },
         Request::Reload { dry_run } => {
             let plan = service.reload(dry_run).await;
             if !dry_run {
@@ -167,7 +169,10 @@ async fn answer(request: Request, service: &Service) -> Answer {
             },
             Err(error) => Answer::Refused { text: format!("`{to}`: {error}") },
         },
-        Request::Status => Answer::Status(Box::new(service.status().await)),
+        Request::Status { bots } => match service.status_of(&bots).await {
+            Ok(status) => Answer::Status(Box::new(status)),
+            Err(text) => Answer::Refused { text },
+        },
         Request::Why { about, last } => match service.why(&about, last) {
             Ok(events) => Answer::Why { events },
             Err(text) => Answer::Refused { text },

@@ -1,7 +1,10 @@
 //! One running process: its service, its control socket, its watcher, its log, and how problems are shown.
 
 pub mod control;
+#[cfg(test)]
+mod documented;
 pub mod findings;
+pub mod glob;
 pub mod log;
 pub mod person;
 pub mod reload;
@@ -10,5 +13,6 @@ pub mod report;
 pub mod scripts;
 pub mod service;
 pub mod signal;
+mod unwanted;
 pub mod watch;
 pub mod why;

@@ -137,6 +137,29 @@ pub struct Script {
     pub version: String,
     /// `running`, or why not.
     pub state: String,
+    /// Turns that failed since the bot began.
+    #[serde(default)]
+    pub failures: u64,
+    /// Where it is parked (quarantined) because it kept failing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+    /// Timers that wait, by name, and that this version has no handler for.
+    #[serde(default)]
+    pub timers_without_handler: BTreeMap<String, u64>,
+    /// Open questions, by name, and that this version takes no answers to.
+    #[serde(default)]
+    pub questions_orphaned: BTreeMap<String, u64>,
+}
+
+/// A script that is left alone for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Parked {
+    /// What led to it.
+    pub why: String,
+    /// When it is tried again, RFC 3339, if no other version comes before.
+    pub until: String,
+    /// Events that it did not get meanwhile.
+    pub skipped: u64,
 }
 
 impl Status {
@@ -216,12 +239,26 @@ impl Status {
                 text += &format!("   rooms {joined}/{}", account.rooms.len());
             }
             text.push('\n');
+            for script in &account.scripts {
+                text += &unwanted("timers without a handler", script, &script.timers_without_handler);
+                text += &unwanted("questions without a handler", script, &script.questions_orphaned);
+            }
             for room in account.rooms.iter().filter(|room| account.state == "online" && room.state != "in") {
                 text += &format!("             {} {}\n", room.jid, printable(&room.state));
             }
         }
         text
     }
+}
+
+/// A line about what waits in vain; nothing where nothing does.
+fn unwanted(what: &str, script: &Script, names: &BTreeMap<String, u64>) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let named: Vec<String> = names.iter().take(8).map(|(name, count)| format!("{name}: {count}")).collect();
+    let more = if names.len() > 8 { " …" } else { "" };
+    format!("             {}  {what}: {}{more}\n", script.name, printable(&named.join(", ")))
 }
 
 fn metrics(one: &Surveyed) -> impl Iterator<Item = Metric> {
@@ -250,7 +287,19 @@ fn account(one: &Surveyed) -> Account {
         connects: standing.connects,
         restarts: Board::read(&one.board.restarts),
         scripts: scripts
-            .map(|script| Script { name: script.name, version: script.version, state: script.state })
+            .map(|script| Script {
+                name: script.name,
+                version: script.version,
+                state: script.state,
+                failures: script.failures,
+                parked: script.parked.map(|parked| Parked {
+                    why: parked.why,
+                    until: parked.until.to_string(),
+                    skipped: parked.skipped,
+                }),
+                timers_without_handler: BTreeMap::new(),
+                questions_orphaned: BTreeMap::new(),
+            })
             .collect(),
         rooms: one
             .board

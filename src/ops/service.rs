@@ -3,6 +3,7 @@
 //! A reload reads everything, checks everything, compiles everything, and only then changes anything.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,11 +25,13 @@ use crate::ids::{IdSource, Seed};
 use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::net::tls::TlsContext;
+use crate::ops::glob::select;
 use crate::ops::log::Levels;
 use crate::ops::reload::change::change;
 use crate::ops::reload::{Loaded, Outcome, ReloadPlan, RoomsOf};
 use crate::ops::report::Status;
 use crate::ops::scripts::{self, Declarations, Library, Rehearsal};
+use crate::ops::unwanted;
 use crate::ops::why::{self, Explained};
 use crate::script::hook::Hooks as WebHooks;
 use crate::script::pool::chronicle::Chronicle;
@@ -261,12 +264,38 @@ impl Service {
         plan
     }
 
-    /// How everybody stands.
-    pub async fn status(&self) -> Status {
+    /// How the bots stand whose names fit one of the patterns, or all; with what waits for scripts in vain.
+    ///
+    /// # Errors
+    /// In words, which patterns fit no bot.
+    pub async fn status_of(&self, patterns: &[String]) -> Result<Status, String> {
+        let mut status = self.survey(patterns).await?;
+        let (loaded, store) = (Arc::clone(&self.loaded.borrow()), self.store.clone());
+        let unchanged = status.clone();
+        let look = move || {
+            if let Err(error) = unwanted::note(&mut status, &loaded, &store) {
+                tracing::warn!(%error, "what waits for scripts is not known");
+            }
+            status
+        };
+        Ok(tokio::task::spawn_blocking(look).await.unwrap_or(unchanged))
+    }
+
+    async fn survey(&self, patterns: &[String]) -> Result<Status, String> {
         // Without a registry there are no bots to speak of.
-        let surveyed = self.runtime.ask(Survey).await.unwrap_or_default();
+        let mut surveyed = self.runtime.ask(Survey).await.unwrap_or_default();
+        let names: Vec<&str> = surveyed.iter().map(|one| one.name.as_str()).collect();
+        let wanted: BTreeSet<String> = select(&names, patterns)?.into_iter().map(str::to_owned).collect();
+        surveyed.retain(|one| wanted.contains(&one.name));
         let file = self.settings().file.display().to_string();
-        Status::new(&surveyed, self.started.elapsed().as_secs(), file, self.last_reload.borrow().clone())
+        let last_reload = self.last_reload.borrow().clone();
+        Ok(Status::new(&surveyed, self.started.elapsed().as_secs(), file, last_reload))
+    }
+
+    /// How everybody stands, as far as memory tells.
+    pub async fn status(&self) -> Status {
+        // Without patterns none can be wrong.
+        self.survey(&[]).await.unwrap_or_else(|_| Status::new(&[], 0, String::new(), None))
     }
 
     /// What became of the last events of a bot, or of those that are called so.
@@ -277,9 +306,16 @@ impl Service {
         why::explain(&self.chronicle, about, last)
     }
 
-    /// Closes and reopens the connections of these bots; says which names are unknown.
-    pub async fn reconnect(&self, bots: Vec<String>) -> Vec<String> {
-        self.runtime.ask(ReconnectBots(bots.clone())).await.unwrap_or(bots)
+    /// Closes and reopens the connections of the bots whose names fit one of the patterns; names them.
+    ///
+    /// # Errors
+    /// In words, which patterns fit no bot, and which bots do not run.
+    pub async fn reconnect(&self, patterns: &[String]) -> Result<Vec<String>, String> {
+        let settings = self.settings();
+        let names: Vec<&str> = settings.bots.iter().map(|bot| bot.name.as_str()).collect();
+        let bots: Vec<String> = select(&names, patterns)?.into_iter().map(str::to_owned).collect();
+        let gone = self.runtime.ask(ReconnectBots(bots.clone())).await.unwrap_or(bots.clone());
+        if gone.is_empty() { Ok(bots) } else { Err(format!("does not run: {}", gone.join(", "))) }
     }
 
     /// Sends one message and waits until the server has acknowledged it.

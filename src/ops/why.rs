@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::diagnostic::nearest;
+use crate::ops::glob::{fits, is_glob};
 use crate::script::pool::chronicle::Chronicle;
 
 /// One event and what came of it.
@@ -33,7 +34,10 @@ pub fn explain(chronicle: &Chronicle, asked: &str, last: usize) -> Result<Vec<Ex
     let bots = chronicle.bots();
     let mut found = Vec::new();
     for bot in &bots {
-        for trace in chronicle.of(bot).unwrap_or_default().iter().filter(|trace| trace.is_called(asked)) {
+        // Ids of events hold no stars, so a name that fits is meant.
+        let all = is_glob(asked) && fits(asked, bot);
+        let traces = chronicle.of(bot).unwrap_or_default();
+        for trace in traces.iter().filter(|trace| all || trace.is_called(asked)) {
             found.push((trace.at, Explained { text: trace.explain(bot), trace: trace.to_json(bot) }));
         }
     }

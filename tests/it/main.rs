@@ -41,6 +41,8 @@ mod seed;
 #[cfg(feature = "demo")]
 mod server;
 #[cfg(feature = "demo")]
+mod status;
+#[cfg(feature = "demo")]
 mod steps;
 mod support;
 #[cfg(feature = "demo")]

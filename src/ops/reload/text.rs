@@ -75,6 +75,8 @@ fn script(out: &mut String, step: &ScriptStep, width: usize) -> std::fmt::Result
     let version = |version: &Option<String>, none: &str| version.clone().unwrap_or_else(|| none.to_owned());
     let bots = match step.bots.len() {
         0 => "no bot uses it".to_owned(),
+        1 if step.to.is_none() => format!("bot {} keeps what runs", printable(&step.bots[0])),
+        count if step.to.is_none() => format!("{count} bots keep what runs"),
         1 => format!("bot {} switches", printable(&step.bots[0])),
         count => format!("{count} bots switch"),
     };
