@@ -213,6 +213,7 @@ pub fn session_config(
         lang: spec.lang.clone(),
         rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
         invites: invites(spec),
+        archive: true,
         ..SessionConfig::new(spec.jid.clone())
     }
 }

@@ -98,6 +98,11 @@ impl Ledger {
         token & UNCOUNTED != 0
     }
 
+    /// Whether deliveries of this token are not handled yet.
+    pub fn is_open(&self, token: u64) -> bool {
+        self.inner().open.contains_key(&token)
+    }
+
     /// A stanza has become `parts` deliveries under `token`; with none it is done at once.
     pub fn on_stanza(&self, token: u64, number: Option<u32>, parts: u32, marks: Marks) {
         let mut inner = self.inner();

@@ -293,7 +293,9 @@ impl Driver {
                     // The person may have stopped listening.
                     drop(self.hears.send(Heard::Event(event)));
                 }
-                SessionOutput::LoggedIn { .. }
+                SessionOutput::CaughtUp { .. }
+                | SessionOutput::LoggedIn { .. }
+                | SessionOutput::OwnArchived { .. }
                 | SessionOutput::RoomsChanged
                 | SessionOutput::SaveRoster(_) => {}
                 SessionOutput::Idle(due) => return (due, sent),

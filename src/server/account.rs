@@ -9,6 +9,7 @@ use crate::ns;
 use crate::secret::Password;
 use crate::xml::Element;
 
+use super::archive::Archive;
 use super::domain::SessionId;
 use super::roster::Roster;
 use super::vocabulary::{DELAY, HINTS, MUC_USER, RECEIPTS, delay, weight};
@@ -30,6 +31,8 @@ pub struct Account {
     pub resources: BTreeMap<String, SessionId>,
     /// Messages that came while nobody was there.
     pub offline: Offline,
+    /// Messages that it received and sent.
+    pub archive: Archive,
 }
 
 /// Messages for an account without available resource, XEP-0160; bounded in number and weight.

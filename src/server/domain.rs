@@ -13,6 +13,7 @@ use crate::stanza::StanzaError;
 use crate::xml::Element;
 
 use super::account::{Account, Offline};
+use super::archive::{self, Archive};
 use super::rooms::Rooms;
 use super::roster::Roster;
 use super::vocabulary::{error, refusal};
@@ -47,6 +48,10 @@ pub struct Domain {
     pub(super) ids: IdSource,
     pub(super) open_registration: bool,
     pub(super) stored: u64,
+    /// Messages that were archived.
+    pub(super) archived: u64,
+    /// Most that are kept for one account.
+    pub(super) archive_limit: usize,
     last_session: u64,
     outputs: VecDeque<Output>,
 }
@@ -84,6 +89,8 @@ impl Domain {
             ids: IdSource::new(seed),
             open_registration,
             stored: 0,
+            archived: 0,
+            archive_limit: archive::MESSAGES,
             last_session: 0,
             outputs: VecDeque::new(),
         })
@@ -124,6 +131,7 @@ impl Domain {
                     roster: Roster::new(self.ids.next_id()),
                     resources: BTreeMap::new(),
                     offline: Offline::default(),
+                    archive: Archive::default(),
                 };
                 self.accounts.insert(local, account);
             }

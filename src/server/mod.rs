@@ -9,6 +9,7 @@
 //! domain and the rooms.
 
 mod account;
+pub mod archive;
 mod certificate;
 mod connection;
 mod credentials;

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::server::archive::MESSAGES;
 use crate::stream::sasl::{MECHANISMS, Mechanism};
 
 /// Everything an embedded server needs to know; `ServerOptions::default()` is `demo.localhost` on a
@@ -28,6 +29,8 @@ pub struct ServerOptions {
     pub mechanisms: Vec<Mechanism>,
     /// Iterations of PBKDF2 for SCRAM; RFC 7677 wants at least 4096.
     pub iterations: u32,
+    /// Messages that the archive of an account holds, XEP-0313; 0: there is none.
+    pub archive: usize,
     /// Bytes that may wait for a client that does not read before it is disconnected.
     pub backlog: usize,
     /// How long a client may take no byte at all while bytes wait for it.
@@ -60,6 +63,7 @@ impl Default for ServerOptions {
                 .filter(|mechanism| mechanism.is_scram() || *mechanism == Mechanism::Plain)
                 .collect(),
             iterations: 4096,
+            archive: MESSAGES,
             backlog: 4 << 20,
             stall: Duration::from_secs(20),
         }

@@ -7,6 +7,7 @@ use crate::jid::{BareJid, Jid};
 use crate::moment::Moment;
 use crate::ns;
 use crate::stanza::StanzaError;
+use crate::xep::{archive, stanza_ids};
 use crate::xml::Element;
 
 use super::domain::{Domain, SessionId};
@@ -74,7 +75,10 @@ impl Domain {
                 Ok(None)
             }
             (DISCO_INFO, "query", false) if payload.attr("node").is_some() => Err(refusal("item-not-found")),
-            (DISCO_INFO, "query", false) if iq.attr("to").is_some() => Ok(Some(account_info())),
+            (DISCO_INFO, "query", false) if iq.attr("to").is_some() => {
+                Ok(Some(account_info(self.archives())))
+            }
+            (archive::NS, "query", true) => self.ask_archive(id, bare, payload),
             (DISCO_ITEMS, "query", false) if iq.attr("to").is_some() => {
                 Ok(Some(Element::new("query", DISCO_ITEMS)))
             }
@@ -117,7 +121,7 @@ impl Domain {
     fn ask_other(&self, asker: &BareJid, asked: &BareJid, iq: &Element) -> Answer {
         let visible = self.account(asked).is_some_and(|a| a.roster.item(asker).is_some_and(|item| item.from));
         match (iq.attr("type"), iq.children().next().map(Element::ns)) {
-            (Some("get"), Some(DISCO_INFO)) if visible => Ok(Some(account_info())),
+            (Some("get"), Some(DISCO_INFO)) if visible => Ok(Some(account_info(self.archives()))),
             (Some("get"), Some(DISCO_ITEMS)) if visible => Ok(Some(Element::new("query", DISCO_ITEMS))),
             _ => Err(refusal("service-unavailable")),
         }
@@ -174,8 +178,10 @@ impl Domain {
     }
 }
 
-fn account_info() -> Element {
-    info("account", "registered", &[DISCO_INFO, DISCO_ITEMS, PING, CARBONS])
+fn account_info(archives: bool) -> Element {
+    let mut features = vec![DISCO_INFO, DISCO_ITEMS, PING, CARBONS, stanza_ids::NS];
+    features.extend(archives.then_some(archive::NS));
+    info("account", "registered", &features)
 }
 
 fn info(category: &'static str, kind: &'static str, features: &[&'static str]) -> Element {

@@ -23,12 +23,21 @@ enum Kind {
 impl Domain {
     /// A message for an address of this domain. `sender` is the session that sent it; a room's words have
     /// none.
-    pub(super) fn on_message(&mut self, now: Moment, sender: Option<SessionId>, to: &Jid, message: Element) {
+    pub(super) fn on_message(
+        &mut self,
+        now: Moment,
+        sender: Option<SessionId>,
+        to: &Jid,
+        mut message: Element,
+    ) {
         if to.local().is_none() {
             // The server itself reads no messages; an answer would only feed loops of alerts.
             return;
         }
         let kind = Kind::of(&message);
+        if self.account(to).is_some() {
+            self.archive(now, sender, to, &mut message);
+        }
         let reached = match (self.session_at(to), self.account(to).is_some()) {
             (Some(session), _) => vec![session],
             (None, false) => return self.refuse(now, &message, "service-unavailable"),

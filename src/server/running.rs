@@ -240,6 +240,7 @@ fn assemble(
     };
     let mut domain = Domain::new(&options.domain, options.open_registration, ids.fork())
         .map_err(wrong(&options.domain))?;
+    domain.bound_archive(options.archive);
     for (user, password) in &options.accounts {
         domain.set_password(user, Password::new(password.clone())).map_err(wrong(user))?;
     }

@@ -19,10 +19,8 @@ use crate::stanza::MessageKind;
 use crate::stanza::message::Message;
 use crate::xep::carbons::{self, Checked};
 use crate::xep::delay::{self, Delayed};
-use crate::xep::{self, correction, disco, encryption, muc, nickname, oob, receipts};
+use crate::xep::{self, archive, correction, disco, encryption, muc, nickname, oob, receipts};
 
-/// Namespace of the archive, XEP-0313.
-const ARCHIVE: &str = "urn:xmpp:mam:2";
 /// How long a contact's client may take to say what it can.
 const CAPS_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -45,9 +43,9 @@ impl Session {
             let bounce = Bounce { from: message.head.from, id: message.head.id, error };
             return self.event(Event::Bounce(bounce));
         }
-        // The archive was never asked, so nobody can be answering (S-4).
-        if message.payload("result", ARCHIVE).is_some() {
-            return debug!(account = %self.own.bare, from = ?message.head.from, "unasked archive result dropped");
+        // Whether anybody was asked is looked at there (S-4).
+        if let Some(result) = message.payload("result", archive::NS) {
+            return self.on_archived(&message, result);
         }
         match carbons::check(&message, &self.own.bare) {
             Checked::Carbon(copy) if self.config.carbons => self.on_copy(copy.sent, copy.message),
@@ -78,6 +76,9 @@ impl Session {
         let Ok(stanza_id) = self.unseen_id(&message, delay.is_some()) else {
             return debug!(account = %self.own.bare, %from, "message handled before");
         };
+        if let Some(id) = &stanza_id {
+            self.reach_live(now, &self.own.bare.clone(), id, &message);
+        }
         if let Some(invite) = Self::invitation(&message, &from) {
             return self.on_invited(now, invite);
         }
@@ -200,7 +201,7 @@ impl Session {
     }
 
     /// Confirms a message to a contact who asked and who sees our presence anyway (S-30).
-    fn give_receipt(&mut self, message: &Message, from: &Jid) {
+    pub(super) fn give_receipt(&mut self, message: &Message, from: &Jid) {
         let Some(of) = receipts::wanted(message).filter(|_| self.config.receipts) else { return };
         if self.own.is_self(from) || !self.roster.is_watcher(&from.to_bare()) {
             return;
@@ -211,7 +212,7 @@ impl Session {
 
     /// Asks what the software of a contact who talks to us can: once per hash, never for presence
     /// alone, never a stranger.
-    fn learn_caps(&mut self, now: Moment, from: &Jid) {
+    pub(super) fn learn_caps(&mut self, now: Moment, from: &Jid) {
         let Some(caps) = self.residents.find(from).and_then(|resident| resident.caps.clone()) else { return };
         let contact = self.roster.is_watcher(&from.to_bare());
         if !contact || self.caps.find(&caps).is_some() || !self.pending.has_room() {

@@ -26,8 +26,15 @@ impl Session {
         if checked && !new {
             return Err(Repeated);
         }
-        self.key = Some(key);
+        self.marks.keys.push(key);
         Ok(id)
+    }
+
+    /// A message from the archive may come once more out of offline storage, without the id that the archive gave it.
+    pub(super) fn seen_as_written(&mut self, message: &Message) {
+        if let (Some(id), Some(from)) = (&message.head.id, &message.head.from) {
+            self.seen.insert(written(from, message.kind.as_str(), id), ());
+        }
     }
 
     /// The same for what is said in a room.
@@ -37,7 +44,7 @@ impl Session {
         if !self.seen_in_rooms.insert(key, ()) {
             return Err(Repeated);
         }
-        self.key = Some(key);
+        self.marks.keys.push(key);
         Ok(())
     }
 }

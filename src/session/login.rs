@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::ns;
 use crate::stanza::iq;
 use crate::stanza::presence::available;
-use crate::xep::{caps, carbons, disco, stanza_ids};
+use crate::xep::{archive, caps, carbons, disco, stanza_ids};
 use crate::xml::Element;
 
 /// How far the login has come, and what was learnt on the way.
@@ -35,6 +35,8 @@ enum Step {
     AwaitRoster,
     /// Carbons are configured, and whether the server has them is not known yet.
     AwaitDiscovery,
+    /// What came while the account was away is being read.
+    AwaitArchive,
     /// Presence was sent.
     Complete,
 }
@@ -43,7 +45,7 @@ enum Step {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What another process has to know of the server that goes on with the session.
-const KEPT: &[&str] = &[carbons::NS, stanza_ids::NS];
+const KEPT: &[&str] = &[archive::NS, carbons::NS, stanza_ids::NS];
 
 impl Login {
     /// Whether presence was sent and scripts know that they are online.
@@ -64,6 +66,7 @@ impl Session {
             self.on_failed(now, purpose, RequestFailed::SessionLost);
         }
         self.residents = super::Residents::default();
+        self.forget_reading();
         self.on_rooms_gone(now);
         self.online_since = now.wall;
         self.last_active = Some(now.at);
@@ -97,12 +100,28 @@ impl Session {
 
     /// Takes the next step of the login where what it needs is there.
     pub(super) fn go_on_with_login(&mut self, now: Moment) {
+        if self.login.step == Step::AwaitArchive && !self.is_reading() {
+            return self.on_read(now);
+        }
         let waiting = match self.login.step {
-            Step::AwaitStream | Step::AwaitRoster | Step::Complete => true,
-            Step::AwaitDiscovery => self.config.carbons && self.login.discovering > 0,
+            Step::AwaitStream | Step::AwaitRoster | Step::AwaitArchive | Step::Complete => true,
+            Step::AwaitDiscovery => {
+                (self.config.carbons || self.config.archive) && self.login.discovering > 0
+            }
         };
         // A request may time out while the stream is being resumed; the login goes on after that.
         if waiting || !self.online {
+            return;
+        }
+        self.login.step = Step::AwaitArchive;
+        if !self.read_before_presence(now) {
+            self.on_read(now);
+        }
+    }
+
+    /// The archive is read up to now, or there is none: the account shows itself.
+    pub(super) fn on_read(&mut self, now: Moment) {
+        if self.login.step != Step::AwaitArchive || !self.online {
             return;
         }
         self.login.step = Step::Complete;
@@ -114,6 +133,7 @@ impl Session {
             self.event(Event::Online { jid, resumed: false });
         }
         self.tell_login();
+        self.read_after_presence(now);
         self.start_joins(now);
     }
 

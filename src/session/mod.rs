@@ -2,6 +2,7 @@
 //!
 //! Give one input. Then take outputs until `Idle`. Then give the next input.
 
+pub mod archive;
 mod incoming;
 mod known;
 mod login;
@@ -24,6 +25,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
+use self::archive::{Marks, Reading};
 use self::login::Login;
 use self::own::Own;
 use self::pending::Pending;
@@ -59,6 +61,8 @@ pub struct SessionConfig {
     pub lang: String,
     /// Copies of what other resources of the account send and receive, XEP-0280.
     pub carbons: bool,
+    /// What came while it was away is read from the archive, XEP-0313.
+    pub archive: bool,
     /// Whether contacts get the receipts they ask for, XEP-0184.
     pub receipts: bool,
     /// Rooms it is to be in, XEP-0045.
@@ -132,6 +136,10 @@ pub enum SessionOutput {
     Send(Element),
     /// Tell the scripts.
     Event(Event),
+    /// The account's archive is read to its end, or cannot be read.
+    CaughtUp { complete: bool },
+    /// The archive holds this message that the account has sent.
+    OwnArchived { id: String },
     /// The login is complete; this is what the server announced, for whoever goes on with the session.
     LoggedIn { announced: Vec<String> },
     /// Store the roster for the next login.
@@ -165,8 +173,10 @@ pub struct Session {
     seen: Window<u64>,
     /// The same for what was said in rooms: a busy room makes the account forget no letters.
     seen_in_rooms: Window<u64>,
-    /// What names the message that is being handled.
-    key: Option<u64>,
+    /// What the stanza that is being handled leaves behind.
+    marks: Marks,
+    /// What is read from archives.
+    reading: Reading,
     /// When the last messages were sent, by recipient and id.
     sent: Window<(BareJid, String), Timestamp>,
     /// Those of them that a room has reflected.
@@ -203,7 +213,8 @@ impl Session {
             asked_back: Window::new(ASKED_BACK),
             seen: Window::new(SEEN),
             seen_in_rooms: Window::new(SEEN),
-            key: None,
+            marks: Marks::default(),
+            reading: Reading::default(),
             sent: Window::new(SENT),
             reflected: Window::new(SENT),
             info,
@@ -276,9 +287,9 @@ impl Session {
         }
     }
 
-    /// What names the message that was last given to [`Session::on_stanza`], if anything does; asked once.
-    pub fn take_key(&mut self) -> Option<u64> {
-        self.key.take()
+    /// What the stanza that was last given to [`Session::on_stanza`] leaves behind when it is handled; asked once.
+    pub fn take_marks(&mut self) -> Marks {
+        std::mem::take(&mut self.marks)
     }
 
     /// The stream is gone. Open requests wait: a resumption may still bring their answers.
@@ -288,7 +299,7 @@ impl Session {
 
     /// A stanza came in. Nothing in it ends the session.
     pub fn on_stanza(&mut self, now: Moment, element: Element) {
-        self.key = None;
+        self.marks = Marks::default();
         let stanza = match Stanza::parse(element) {
             Ok(stanza) => stanza,
             Err(Malformed::Answer { head, error }) if self.is_for_us(&head) => {
@@ -455,6 +466,7 @@ impl SessionConfig {
             own_bots: Arc::default(),
             lang: "en".to_owned(),
             carbons: false,
+            archive: false,
             receipts: true,
             rooms: Vec::new(),
             invites: Invites::default(),

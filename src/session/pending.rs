@@ -19,6 +19,8 @@ pub struct Pending {
 /// What a request was made for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
+    /// To read a page of an archive.
+    Archive { query: String },
     /// To learn what a contact's software can.
     Caps(Caps),
     /// To switch carbons on.

@@ -81,6 +81,7 @@ impl Session {
             }
             // Of a session that is gone nothing is left to go on with.
             _ if outcome == Err(RequestFailed::SessionLost) => {}
+            Purpose::Archive { query } => self.on_page(now, &query, outcome),
             Purpose::Caps(caps) => self.on_caps(caps, outcome),
             Purpose::Carbons => self.warn_refused("no carbons", outcome),
             Purpose::Discover => self.on_discovered(now, outcome),

@@ -337,6 +337,10 @@ impl Process {
     ) -> Option<Instant> {
         let number = stanza.flatten();
         let mut parts = 0;
+        if self.session.awaits_owner() {
+            // Events wait in one queue here, however many there are.
+            self.session.go_on_reading(now);
+        }
         let due = loop {
             match self.session.poll_output() {
                 SessionOutput::Send(element) => {
@@ -355,7 +359,9 @@ impl Process {
                 // Nobody looks at the rooms' standing from outside.
                 SessionOutput::RoomsChanged => {}
                 // A process of the simulation begins a session of its own.
-                SessionOutput::LoggedIn { .. } => {}
+                SessionOutput::CaughtUp { .. }
+                | SessionOutput::LoggedIn { .. }
+                | SessionOutput::OwnArchived { .. } => {}
                 SessionOutput::Idle(due) => break due,
             }
         };

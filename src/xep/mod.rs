@@ -11,6 +11,7 @@ use crate::stanza::message::Message;
 use crate::stanza::{Head, StanzaError};
 use crate::xml::Element;
 
+pub mod archive;
 pub mod caps;
 pub mod carbons;
 pub mod chat_states;
@@ -57,6 +58,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &direct_invite::DirectInvites,
     &carbons::Carbons,
     &correction::Correction,
+    &archive::Archive,
     &displayed_markers::DisplayedMarkers,
     &hints::Hints,
     &stanza_ids::StanzaIds,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::person::Person;
 use crate::support::process::{Process, until};
-use crate::support::world::World;
+use crate::support::world::{World, jid};
 
 /// Counts what it hears, and answers it.
 const COUNTER: &str = r#"
@@ -92,6 +92,106 @@ fn the_next_process_resumes_the_session_of_the_one_before_a_second_later() {
     assert_eq!(ann.ask("counter", "report"), "2 in all, 2 different");
 }
 
+/// What came while the bot was away, and its session was forgotten, is in the archive: handled once, in order.
+#[test]
+fn what_came_in_the_meantime_is_read_from_the_archive() {
+    let world = world_with(Duration::ZERO);
+    let first = world.online();
+    let mut ann = world.person("ann");
+    assert_eq!(ann.ask("counter", "0"), "re 0");
+    for point in ["nothing", "MamBeforeCommit@1", "MamAfterCommit@1", "MamAfterCommit@2", "BeforeCommit@1"] {
+        let process =
+            if point == "nothing" { None } else { Some(world.run_with(&[("RHAPSODE_DRILL", point)])) };
+        match &process {
+            Some(process) => wait_for_death(process, point),
+            None => first.kill(),
+        }
+        let known = world.server().sessions().len();
+        assert!(known <= 2, "{point}: {known} sessions");
+        // More than a page.
+        (1..=60).for_each(|number| ann.say("counter", &format!("{point} {number}")));
+    }
+    let last = world.online();
+    assert_eq!(last.account("counter")["resumed"], false);
+    for point in ["nothing", "MamBeforeCommit@1", "MamAfterCommit@1", "MamAfterCommit@2", "BeforeCommit@1"] {
+        for number in 1..=60 {
+            assert_eq!(ann.text("counter"), format!("re {point} {number}"));
+        }
+    }
+    assert_eq!(ann.ask("counter", "report"), "301 in all, 301 different");
+}
+
+/// Rule 2: a session whose archive was not read to its end is resumed by a process that must know it.
+#[test]
+fn a_process_that_dies_in_the_middle_of_the_archive_leaves_the_rest_to_the_next() {
+    assert_eq!(dies_in_the_archive(&[]), "121 in all, 121 different");
+}
+
+/// Rule 2: the control.
+#[test]
+fn a_session_that_was_not_caught_up_and_does_not_know_loses_the_rest() {
+    let report = dies_in_the_archive(&[("RHAPSODE_DRILL_WITHOUT", "CatchUpFlag")]);
+    assert_ne!(report, "121 in all, 121 different");
+}
+
+/// Dies after the first page of the second reading, and goes on with `variables`; what the bot has heard then.
+fn dies_in_the_archive(variables: &[(&str, &str)]) -> String {
+    let world = world_with(Duration::from_secs(300));
+    let first = world.online();
+    let mut ann = world.person("ann");
+    assert_eq!(ann.ask("counter", "0"), "re 0");
+    first.kill();
+    // The server gives the session up, so that the next process begins one.
+    world.server().kick(&jid("counter"), "reset");
+    (1..=120).for_each(|number| ann.say("counter", &number.to_string()));
+    let second = world.run_with(&[("RHAPSODE_DRILL", "MamAfterCommit@1")]);
+    wait_for_death(&second, "the archive");
+    let third = world.run_with(variables);
+    assert_eq!(third.until_state("counter", "online")["resumed"], true);
+    std::thread::sleep(Duration::from_millis(1500));
+    // To the session itself: without the rule it is not even there for others.
+    let sessions = world.server().sessions();
+    let own = sessions.into_iter().find(|session| session.jid.local() == Some("counter"));
+    ann.say_to(own.expect("it is online").jid.into(), "report");
+    loop {
+        let text = ann.text("counter");
+        if !text.starts_with("re ") {
+            return text;
+        }
+    }
+}
+
+/// Rule 4: what was sent and not acknowledged when the session was forgotten is looked for in the archive.
+#[test]
+fn what_has_arrived_in_a_session_that_is_forgotten_is_not_sent_again() {
+    assert_eq!(replies_over_a_forgotten_session(&[]), ["re 1", "re 2", "re 3"]);
+}
+
+/// Rule 4: the control.
+#[test]
+fn whoever_does_not_begin_at_the_anchor_sends_twice() {
+    let replies = replies_over_a_forgotten_session(&[("RHAPSODE_DRILL_WITHOUT", "Anchor")]);
+    assert_ne!(replies, ["re 1", "re 2", "re 3"]);
+}
+
+/// Ann's side of a conversation with a bot that dies behind its second reply, and whose session is forgotten.
+fn replies_over_a_forgotten_session(variables: &[(&str, &str)]) -> Vec<String> {
+    let world = world_with(Duration::ZERO);
+    let first = world.run_with(&[("RHAPSODE_DRILL", "AfterSend@2")]);
+    first.until_online(1);
+    let mut ann = world.person("ann");
+    let mut replies = vec![ann.ask("counter", "1")];
+    ann.say("counter", "2");
+    wait_for_death(&first, "the second reply");
+    let second = world.run_with(variables);
+    assert_eq!(second.until_state("counter", "online")["resumed"], false);
+    ann.say("counter", "3");
+    while replies.last().is_none_or(|last| last != "re 3") {
+        replies.push(ann.text("counter"));
+    }
+    replies
+}
+
 /// Without an archive nobody can tell whether what was not acknowledged has arrived: it may come twice, with one id.
 #[test]
 fn a_session_that_the_server_has_forgotten_is_begun_anew() {
@@ -165,7 +265,12 @@ fn wait_for_death(process: &Process, point: &str) {
 
 /// One bot that counts.
 fn world() -> World {
-    let mut world = World::new();
+    world_with(Duration::from_secs(300))
+}
+
+/// The same with a server that keeps lost sessions for so long.
+fn world_with(resumption: Duration) -> World {
+    let mut world = World::with(|options| options.resumption = resumption);
     world.script("counter", COUNTER);
     world.bot("counter", "scripts: [scripts/counter.rhai]");
     world

@@ -6,14 +6,15 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::actor::account::Account;
 use crate::actor::account::ping::is_own_token;
-use crate::actor::drill::{self, Rule};
+use crate::actor::drill::{self, Point, Rule};
 use crate::actor::ledger::{Ledger, Marks};
 use crate::actor::status::Board;
 use crate::event::{Answer, Event, RequestFailed};
 use crate::moment::Moment;
 use crate::script::{Delivery, Turned};
-use crate::session::SessionOutput;
-use crate::store::session::Received;
+use crate::session::archive::Reached;
+use crate::session::{self, SessionOutput};
+use crate::store::session::{Position, Received};
 use crate::store::{Batch, Roster};
 use crate::stream::sasl::Mechanism;
 use crate::stream::sasl::keys::KeyRequest;
@@ -105,11 +106,13 @@ impl Account {
         self.board.online(now.wall, resumed);
         self.management = None;
         tracing::info!(bot = %self.spec.name, %jid, resumed, mechanism = mechanism.name(), "online");
-        if resumed && adopted && !self.present {
+        if resumed && adopted && !self.present && drill::holds(Rule::CatchUpFlag) {
             // The process before died in the middle of the login: it is made from the beginning.
             self.session.on_online(now, jid, false, &features);
         } else if resumed && adopted {
             self.session.on_adopted(now, jid, &self.announced);
+            let catching_up = self.catching_up && drill::holds(Rule::CatchUpFlag);
+            self.session.on_adopted_reading(now, catching_up);
         } else {
             self.session.on_online(now, jid, resumed, &features);
         }
@@ -131,6 +134,12 @@ impl Account {
 
     /// Passes on what the session says; tells when it wants to be looked at.
     pub(super) fn drain_session(&mut self, now: Moment) -> Option<Instant> {
+        if self.session.awaits_owner() && self.page.is_none_or(|page| !self.ledger.is_open(page)) {
+            if self.page.take().is_some() {
+                drill::die_at(Point::MamAfterCommit);
+            }
+            self.session.go_on_reading(now);
+        }
         self.collect(now, Origin::Account)
     }
 
@@ -158,15 +167,26 @@ impl Account {
                 SessionOutput::LoggedIn { announced } => {
                     self.announced = announced;
                     self.present = true;
-                    self.resend_ambiguous(now);
                     self.keep_session();
+                }
+                SessionOutput::OwnArchived { id } => self.on_own_archived(&id),
+                SessionOutput::CaughtUp { complete } => {
+                    self.resend_ambiguous(now);
+                    if complete {
+                        self.catching_up = false;
+                        self.keep_session();
+                    }
                 }
                 SessionOutput::Idle(due) => break due,
             }
         };
         if let (Some(token), Origin::Stanza(number)) = (token, origin) {
-            let marks = Marks { keys: self.session.take_key().into_iter().collect(), positions: Vec::new() };
+            let marks = marks(self.session.take_marks());
             self.ledger.on_stanza(token, number, parts, marks);
+            if self.session.awaits_owner() && self.page.is_none() {
+                drill::die_at(Point::MamBeforeCommit);
+                self.page = Some(token);
+            }
             self.acknowledge(now);
             if let (Some(number), false) = (number, drill::holds(Rule::AckAfterCommit)) {
                 self.acknowledge_unkept(now, number);
@@ -260,4 +280,14 @@ impl Account {
             }),
         );
     }
+}
+
+/// What a stanza leaves behind, as it is kept.
+fn marks(marks: session::archive::Marks) -> Marks {
+    let position = |reached: Reached| Position {
+        archive: reached.archive.to_string(),
+        id: reached.id,
+        stamp: reached.stamp,
+    };
+    Marks { keys: marks.keys, positions: marks.reached.into_iter().map(position).collect() }
 }

@@ -7,8 +7,9 @@ use crate::actor::account::Account;
 use crate::actor::account::outbox::FLUSH_AFTER;
 use crate::actor::account::sending::{AGAIN, Gate};
 use crate::actor::drill::{self, Point, Rule};
-use crate::jid::FullJid;
+use crate::jid::{BareJid, FullJid};
 use crate::moment::Moment;
+use crate::session::archive::Reached;
 use crate::store::Batch;
 use crate::store::session::{Forget, SessionRow};
 use crate::stream::management::Management;
@@ -61,6 +62,11 @@ impl Account {
         };
         self.ledger.begin(row.epoch, row.handled);
         self.ledger.remember(&kept.positions);
+        let reached = kept.positions.into_iter().filter_map(|position| {
+            let archive = BareJid::parse(&position.archive).ok()?;
+            Some(Reached { archive, id: position.id, stamp: position.stamp })
+        });
+        self.session.remember_reached(reached.collect());
         if drill::holds(Rule::Ring) {
             self.session.remember(kept.keys);
         }

@@ -92,6 +92,8 @@ pub struct Account {
     announced: Vec<String>,
     /// When the store is asked again that has refused.
     again_at: Option<Instant>,
+    /// What came of a page of the archive, until it is handled.
+    page: Option<u64>,
     /// A drill has begun.
     dying: Option<Dying>,
 
@@ -172,6 +174,7 @@ impl Account {
             present: false,
             announced: Vec::new(),
             again_at: None,
+            page: None,
             dying: None,
             outbox: Outbox::default(),
             throttle,

@@ -1,20 +1,22 @@
 //! What goes out: committed messages, paced, numbered and followed until the server has them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::action::{Action, OutgoingMessage};
 use crate::actor::account::Account;
 use crate::actor::account::rooms::{Parked, room_of};
 use crate::actor::account::sending::Gate;
-use crate::actor::drill::{self, Point};
+use crate::actor::drill::{self, Point, Rule};
 use crate::actor::message::{SendFailed, SendNow};
 use crate::actor::status::Board;
 use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::session;
+use crate::session::archive::Seek;
 use crate::session::rooms::Standing;
 use crate::stanza::MessageKind;
 use crate::store::OutboxRow;
@@ -66,6 +68,8 @@ pub struct Outbox {
     word: Option<(u32, Option<u32>)>,
     /// Written in a session that is lost, and only the archive can tell whether they have arrived.
     pub(super) ambiguous: VecDeque<Waiting>,
+    /// When the oldest message was said that may have been written by an earlier process.
+    since: Option<Timestamp>,
 }
 
 pub(super) struct Waiting {
@@ -224,6 +228,9 @@ impl Account {
     }
 
     fn take_row(&mut self, row: OutboxRow) {
+        if row.number.is_some() {
+            self.outbox.since = Some(self.outbox.since.map_or(row.created, |since| since.min(row.created)));
+        }
         match xml::parse(&row.xml) {
             Ok(element) => {
                 self.take_in(Waiting {
@@ -286,6 +293,7 @@ impl Account {
         for waiting in waiting.into_iter().chain(unsure) {
             self.take_in(waiting);
         }
+        self.seek_own();
     }
 
     /// The archive has told all it knows: what it does not hold goes out again.
@@ -293,6 +301,30 @@ impl Account {
         for waiting in std::mem::take(&mut self.outbox.ambiguous) {
             let element = self.session.late(now, waiting.element);
             self.outbox.insert(Waiting { element, number: None, ..waiting });
+        }
+    }
+
+    /// The archive holds a message that the account has sent.
+    pub(super) fn on_own_archived(&mut self, id: &str) {
+        let index = self.outbox.ambiguous.iter().position(|waiting| waiting.element.attr("id") == Some(id));
+        if let Some(Waiting { row, answer, .. }) = index.and_then(|index| self.outbox.ambiguous.remove(index))
+        {
+            self.settle(row, answer);
+            self.show_queue();
+        }
+    }
+
+    /// Where the archive is to be searched for what may have arrived: at the place that was reached when the oldest of it
+    /// was numbered.
+    fn seek_own(&mut self) {
+        let mut seek = BTreeMap::new();
+        if let Some(number) = self.outbox.ambiguous.iter().find_map(|waiting| waiting.number.as_ref()) {
+            let after = number.anchor.clone();
+            let since = self.outbox.since.unwrap_or_else(|| self.deps.now().wall);
+            seek.insert(self.spec.jid.clone(), Seek { after, since });
+        }
+        if drill::holds(Rule::Anchor) {
+            self.session.seek_own(seek);
         }
     }
 

@@ -116,7 +116,10 @@ impl Account {
         let mut all = Vec::new();
         loop {
             all.push(match self.session.poll_output() {
-                SessionOutput::LoggedIn { .. } | SessionOutput::RoomsChanged => continue,
+                SessionOutput::CaughtUp { .. }
+                | SessionOutput::LoggedIn { .. }
+                | SessionOutput::OwnArchived { .. }
+                | SessionOutput::RoomsChanged => continue,
                 SessionOutput::Event(event) => Got::Event(event),
                 SessionOutput::Idle(_) => return all,
                 SessionOutput::SaveRoster(roster) => Got::Saved(roster),
