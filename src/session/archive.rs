@@ -149,6 +149,7 @@ impl Session {
             self.read_own(now, Round::Second);
         } else {
             self.reading.caught_up.push(self.own.bare.clone());
+            self.outputs.push_back(SessionOutput::CaughtUp { complete: true });
         }
     }
 
