@@ -107,8 +107,9 @@ impl Decoder {
         }
         let names: Vec<_> = known.names().collect();
         let hint = did_you_mean(key, names.iter().copied()).unwrap_or_else(|| {
-            let elsewhere =
-                crate::config::schema::SECTIONS.iter().find(|it| it.names().any(|name| name == key));
+            let elsewhere = crate::config::schema::sections::SECTIONS
+                .iter()
+                .find(|it| it.names().any(|name| name == key));
             match elsewhere {
                 _ if names.is_empty() => "no key is known here".to_owned(),
                 Some(other) if !other.place.is_empty() && !other.name.is_empty() => {

@@ -65,8 +65,11 @@ on("timer:old", |t| { }); on("answer:sugar", |m| m.reply("ok"));"#,
     assert_eq!(before["questions_orphaned"], json!({}));
     world.script("tea", ECHO);
     process.reloaded();
+    process.until("the new version runs", |status| {
+        let accounts = status["accounts"].as_array().cloned().unwrap_or_default();
+        accounts.iter().any(|one| one["name"] == "tea" && one["scripts"][0]["version"] != before["version"])
+    });
     let after = script("tea");
-    assert_ne!(after["version"], before["version"]);
     assert_eq!(after["timers_without_handler"], json!({ "old": 1 }));
     assert_eq!(after["questions_orphaned"], json!({ "sugar": 1 }));
     let shown = text(&process.command(&["status", "tea"]).stdout);
