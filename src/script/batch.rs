@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::action::Action;
 use crate::event::Event;
 use crate::moment::Moment;
-use crate::script::bot::{Item, Progress};
+use crate::script::bot::{Item, Progress, WakeKind};
+use crate::script::closures::Fate;
 use crate::script::dialog;
 use crate::script::error::{Kind, ScriptError};
 use crate::script::hook::{self, HookCall};
@@ -34,6 +35,8 @@ struct Row {
     /// For each action, whether it has a row in the outbox.
     durable: Vec<bool>,
     moment: Moment,
+    /// What becomes of its turns when it is done.
+    fate: Fate,
 }
 
 /// Commits what a row of turns has led to, and tells the sink. The bot goes on when that has happened.
@@ -46,7 +49,7 @@ pub(super) fn commit(
     moment: Moment,
 ) {
     let (outbox, durable) = outbox(cell, &progress.actions, moment);
-    let row = Row { items, progress, durable, moment };
+    let row = Row { items, progress, durable, moment, fate: Fate::Committed };
     if pending.is_empty() && outbox.is_empty() {
         row.done(shared, cell, &Committed::default(), false);
         return;
@@ -102,6 +105,7 @@ impl Row {
     /// The row is over; `kept`: in the store, with what it makes safe.
     fn done(self, shared: &Arc<Shared>, cell: &Arc<Cell>, committed: &Committed, kept: bool) {
         cell.conflicts.store(0, Ordering::Relaxed);
+        cell.decide(self.fate);
         shared.set_wakes(cell, self.moment, self.progress.wakes);
         for (call, response) in self.progress.answers {
             call.answer(response);
@@ -156,7 +160,7 @@ impl Row {
             // The store is at fault, or the disk, or whoever runs the program.
             _ => false,
         };
-        if culprit && self.items.len() <= 1 {
+        if culprit && is_one(&self.items) {
             self.give_up(shared, cell, error);
             return;
         }
@@ -212,17 +216,23 @@ impl Row {
         }
         let mut failures = self.progress.failures;
         failures.push(failure);
-        let (kept, awake, turns) = (self.progress.kept, self.progress.awake, self.progress.turns);
-        let progress = Progress { failures, turns, kept: kept.clone(), awake, ..Progress::default() };
+        let Progress { kept, awake, turns, mut wakes, mut slots, .. } = self.progress;
+        // What the turns asked for has never been; what repeats goes on.
+        wakes.retain(|wake| !matches!(wake.kind, WakeKind::After { .. }));
+        if self.fate == Fate::GivenUp {
+            // The store does not even take the slots.
+            slots = Overlay::default();
+        }
+        let progress = Progress { failures, turns, kept: kept.clone(), awake, wakes, ..Progress::default() };
         let gone = self.items.iter().filter_map(timer).filter(|id| !kept.contains(id));
         let timers: Vec<TimerWrite> = gone.map(|id| TimerWrite::Remove { id }).collect();
-        let row = Row { progress, durable: Vec::new(), ..self };
-        if timers.is_empty() {
+        let row = Row { progress, durable: Vec::new(), fate: Fate::GivenUp, ..self };
+        if timers.is_empty() && slots.is_empty() {
             row.done(shared, cell, &Committed::default(), false);
             return;
         }
         let received = row.received(cell);
-        let batch = Batch { bot: cell.identity.name.clone(), timers, received, ..Batch::default() };
+        let batch = Batch { timers, received, ..slots.into_batch(&cell.identity.name) };
         let (shared2, cell2) = (shared.clone(), cell.clone());
         shared.data.commit(
             batch,
@@ -231,6 +241,15 @@ impl Row {
                 Err(error) => row.refused(&shared2, &cell2, &error),
             }),
         );
+    }
+}
+
+/// Whether a row cannot be run in parts: it is one item, or what one stanza has led to.
+fn is_one(items: &[Item]) -> bool {
+    let mut numbers = items.iter().map(number);
+    match numbers.next() {
+        Some(Some(first)) => numbers.all(|other| other == Some(first)),
+        _ => items.len() <= 1,
     }
 }
 
@@ -286,7 +305,9 @@ pub(super) fn number(item: &Item) -> Option<u64> {
         | Item::Cron { .. }
         | Item::Every { .. }
         | Item::Hook(_)
+        | Item::Load(_)
         | Item::Retry { .. }
+        | Item::Unload(_)
         | Item::Web { .. } => None,
     }
 }
@@ -299,7 +320,9 @@ fn trace_id(item: &Item) -> Option<String> {
         | Item::Cron { .. }
         | Item::Every { .. }
         | Item::Hook(_)
+        | Item::Load(_)
         | Item::Retry { .. }
+        | Item::Unload(_)
         | Item::Web { .. } => None,
     }
 }
@@ -312,7 +335,9 @@ pub(super) fn hook(item: &Item) -> Option<&HookCall> {
         | Item::Cron { .. }
         | Item::Event(_)
         | Item::Every { .. }
+        | Item::Load(_)
         | Item::Retry { .. }
+        | Item::Unload(_)
         | Item::Web { .. } => None,
     }
 }
@@ -325,8 +350,12 @@ pub(super) fn timer(item: &Item) -> Option<i64> {
             _ => None,
         },
         Item::Web { reply, .. } => reply.guard(),
-        Item::After { .. } | Item::Cron { .. } | Item::Every { .. } | Item::Hook(_) | Item::Retry { .. } => {
-            None
-        }
+        Item::After { .. }
+        | Item::Cron { .. }
+        | Item::Every { .. }
+        | Item::Hook(_)
+        | Item::Load(_)
+        | Item::Retry { .. }
+        | Item::Unload(_) => None,
     }
 }

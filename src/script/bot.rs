@@ -1,6 +1,5 @@
 //! The scripts of one bot: who gets an event, and what a batch of events leads to. Messages are in `talk`.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,15 +9,17 @@ use rhai::Dynamic;
 use crate::action::Action;
 use crate::event::{Answer, Event, RemarkKind, SubscriptionVerb};
 use crate::script::api::events::{self, AnswerObject, FailureObject};
-use crate::script::chain::{handlers, handles, run_chain};
+use crate::script::chain::handles;
 use crate::script::clockwork::Clockwork;
-use crate::script::declare::{Handler, Wants};
+use crate::script::declare::Wants;
 use crate::script::dialog;
 use crate::script::error::ScriptError;
 use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
 use crate::script::metrics::{Change, SeriesKey};
+use crate::script::overlay::Overlay;
+use crate::script::passing::Passing;
 use crate::script::quarantine::lossy;
 use crate::script::record::Record;
 use crate::script::rooms::Heard;
@@ -38,6 +39,8 @@ pub(super) struct Bot {
     pub(super) slots: Vec<Slot>,
     pub(super) clockwork: Clockwork,
     pub(super) generations: u64,
+    /// Scripts that were replaced, until it is certain that their last turn stands.
+    pub(super) leaving: Vec<Instance>,
     /// Its declarations by name, made anew when they may have changed.
     pub(super) table: Arc<Table>,
 }
@@ -54,6 +57,10 @@ pub(super) struct Slot {
 /// Something a bot has to do.
 #[derive(Debug)]
 pub(super) enum Item {
+    /// A script has just begun: its `load` handlers are to run.
+    Load(Passing),
+    /// A script has been replaced: its `unload` handlers are to run.
+    Unload(Passing),
     /// A closure of `timer::after` is due.
     After { script: String, generation: u64, id: i64 },
     /// A slot of a `cron` is due, or with an empty name of a schedule of the bot.
@@ -78,7 +85,9 @@ impl Item {
             Self::After { .. }
             | Self::Cron { .. }
             | Self::Every { .. }
+            | Self::Load(_)
             | Self::Retry { .. }
+            | Self::Unload(_)
             | Self::Web { .. } => false,
         }
     }
@@ -127,6 +136,10 @@ pub(super) struct Progress {
     pub awake: bool,
     /// What loading asks for: stands in any case.
     pub standing: Vec<Wake>,
+    /// Slots that have come: kept in any case, also if the turns of the row are given up.
+    pub slots: Overlay,
+    /// Scripts that have begun or ended, to be told next.
+    pub passing: Vec<Item>,
 }
 
 impl Bot {
@@ -137,6 +150,7 @@ impl Bot {
             slots: Vec::new(),
             clockwork: Clockwork::default(),
             generations: 0,
+            leaving: Vec::new(),
             table: Arc::default(),
         }
     }
@@ -193,7 +207,7 @@ impl Bot {
             self.slots.push(slot);
         }
         for slot in old {
-            let _lost = self.end(slot, host, around, progress);
+            let _lost = self.end(slot, around, progress);
         }
     }
 
@@ -209,12 +223,12 @@ impl Bot {
         match item {
             Item::After { script, generation, id } => {
                 let Some(at) = self.living(script, *generation) else { return };
-                let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.after.remove(id)) else {
+                let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.after.call(id)) else {
                     return;
                 };
                 let key = format!("after:{id}");
                 self.turn(at, "after", &key, host, around, progress, move |caller| {
-                    caller.call_whole(function, Vec::new())
+                    caller.call_whole(&function, Vec::new())
                 });
             }
             Item::Cron { script, generation, at, slot } if script.is_empty() => {
@@ -229,6 +243,8 @@ impl Bot {
                 self.event(delivery, host, around, progress);
             }
             Item::Hook(call) => self.hook(call, host, around, progress),
+            Item::Load(passing) => self.loaded(passing, host, around, progress),
+            Item::Unload(passing) => self.unloaded(passing, host, around, progress),
             Item::Retry { script, generation } => {
                 self.retry(script, *generation, host, around, progress);
             }
@@ -253,6 +269,9 @@ impl Bot {
 
     /// Ends all scripts.
     pub(super) fn dispose(self) {
+        for instance in self.leaving {
+            let _leaked = instance.dispose();
+        }
         for slot in self.slots {
             if let Some(instance) = slot.instance {
                 let _leaked = instance.dispose();
@@ -280,7 +299,7 @@ impl Bot {
         match Instance::load(uses.clone(), &self.identity, self.generations, host, around) {
             Ok(mut instance) => {
                 if let Some(slot) = before
-                    && let Some(lost) = self.end(slot, host, around, progress)
+                    && let Some(lost) = self.end(slot, around, progress)
                 {
                     record.lose(lost);
                 }
@@ -293,9 +312,8 @@ impl Bot {
                 self.wakes(&instance, around, progress);
                 progress.awake = true;
                 progress.failures.extend(dialog::orphans(&instance, &self.identity.name, around));
-                let mut slot = Slot { uses, instance: Some(instance), trouble: None, record };
-                self.begin(&mut slot, host, around, progress);
-                slot
+                progress.passing.push(Item::Load(Passing::of(&instance, "load", around)));
+                Slot { uses, instance: Some(instance), trouble: None, record }
             }
             Err(failure) => {
                 progress.failures.push(failure.clone());
@@ -303,24 +321,6 @@ impl Bot {
                 Slot { uses, instance, trouble: Some(failure), record }
             }
         }
-    }
-
-    fn begin(&self, slot: &mut Slot, host: &mut Host, around: &mut Surroundings, progress: &mut Progress) {
-        let key = format!("load:{}:{}", slot.uses.compiled.version(), around.moment.wall.as_millisecond());
-        run_plain(slot, "load", &key, host, around, progress);
-    }
-
-    /// Gives the bytes that the script has lost for good, if it ran.
-    fn end(
-        &self,
-        mut slot: Slot,
-        host: &mut Host,
-        around: &mut Surroundings,
-        progress: &mut Progress,
-    ) -> Option<isize> {
-        let key = format!("unload:{}:{}", slot.uses.compiled.version(), around.moment.wall.as_millisecond());
-        run_plain(&mut slot, "unload", &key, host, around, progress);
-        slot.instance.map(Instance::dispose)
     }
 
     fn event(
@@ -383,18 +383,18 @@ impl Bot {
             return;
         }
         let waiting =
-            |slot: &Slot| slot.instance.as_ref().is_some_and(|i| i.requests.contains_key(&answer.token));
+            |slot: &Slot| slot.instance.as_ref().is_some_and(|i| i.requests.contains(&answer.token));
         let Some(at) = self.slots.iter().position(waiting) else {
             tracing::debug!(bot = %self.identity.name, "nobody waits for this answer any more");
             return;
         };
-        let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.requests.remove(&answer.token))
+        let Some(function) = self.slots[at].instance.as_mut().and_then(|i| i.requests.call(&answer.token))
         else {
             return;
         };
         let object = Dynamic::from(AnswerObject(Arc::new((answer.clone(), serde_json::Value::Null))));
         self.turn(at, "answer", key, host, around, progress, move |caller| {
-            caller.call_whole(function, vec![object])
+            caller.call_whole(&function, vec![object])
         });
     }
 
@@ -477,24 +477,8 @@ impl Slot {
     }
 }
 
-/// Runs the `load` or `unload` handlers of a script.
-pub(super) fn run_plain(
-    slot: &mut Slot,
-    event: &str,
-    key: &str,
-    host: &mut Host,
-    around: &mut Surroundings,
-    progress: &mut Progress,
-) {
-    let object = Dynamic::UNIT;
-    let chain: Vec<Handler> = handlers(slot, event).cloned().collect();
-    let Some(instance) = slot.instance.as_mut().filter(|_| !chain.is_empty()) else { return };
-    let ended =
-        instance.run(event, key, host, around, |caller| run_chain(&chain, caller, &object, &Cell::new(0)));
-    take(ended, instance, progress);
-}
-
-fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
+/// Adds what a turn has led to.
+pub(super) fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
     progress.turns += 1;
     progress.slowest = progress.slowest.max(ended.elapsed);
     progress.spent += ended.elapsed;

@@ -82,12 +82,6 @@ pub(super) fn run_chain<'a>(
     Ok(())
 }
 
-/// Handlers of a script for an event that all of them get.
-pub(super) fn handlers<'a>(slot: &'a Slot, event: &'a str) -> impl Iterator<Item = &'a Handler> {
-    let all = slot.instance.iter().flat_map(|instance| &instance.declared.handlers);
-    all.filter(move |handler| judge(handler, &[event], Wants::default(), &Dynamic::UNIT) == Verdict::Ran)
-}
-
 /// Whether a script has handlers for an event that all of them get.
 pub(super) fn handles(slot: &Slot, event: &str) -> bool {
     let mut all = slot.instance.iter().flat_map(|instance| &instance.declared.handlers);

@@ -18,6 +18,7 @@ use crate::script::bot::{Bot, Progress, Wake, WakeKind};
 use crate::script::declare::{Callback, Wants};
 use crate::script::host::Host;
 use crate::script::instance::{Instance, Surroundings};
+use crate::script::overlay::Overlay;
 use crate::script::reserved;
 use crate::store::TimerRow;
 
@@ -167,6 +168,28 @@ impl Bot {
         }
     }
 
+    /// A slot has come in a row that is lost: it is remembered, and the next one awaited.
+    pub(super) fn pass_slot(
+        &mut self,
+        script: &str,
+        generation: u64,
+        at: usize,
+        slot: Timestamp,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        let job = if script == SCHEDULES {
+            let lives = generation == self.clockwork.generation;
+            self.clockwork.schedules.get(at).filter(|_| lives).map(|(job, _)| job.clone())
+        } else {
+            let living = self.living(script, generation).and_then(|at| self.slots[at].instance.as_ref());
+            living.and_then(|instance| instance.declared.cron.get(at)).map(|cron| cron.job.clone())
+        };
+        if let Some(job) = job {
+            let _comes = self.come_due(script, generation, at, &job, slot, around, progress);
+        }
+    }
+
     /// Notes that a slot has come and awaits the next one; false if it has not come after all, for the clock was
     /// set back, or if it came before.
     #[allow(clippy::too_many_arguments)]
@@ -187,7 +210,8 @@ impl Bot {
         let next = job.cron.next(after);
         self.await_slot(script, generation, at, job, next, &mut progress.wakes);
         if comes {
-            remember(script, job, slot, next, around);
+            remember(script, job, slot, next, &mut around.pending);
+            remember(script, job, slot, next, &mut progress.slots);
         }
         comes
     }
@@ -211,7 +235,7 @@ impl Bot {
                     }
                 }
                 // Nothing was missed before the line existed.
-                None => remember(script, job, now, job.cron.next(now), around),
+                None => remember(script, job, now, job.cron.next(now), &mut around.pending),
             }
         }
         job.cron.next(last.map_or(now, |last| last.max(now)))
@@ -270,7 +294,7 @@ fn key(job: &Job, slot: Timestamp) -> String {
 }
 
 /// Keeps the last slot, also if the turn fails: it would fail again.
-fn remember(script: &str, job: &Job, slot: Timestamp, next: Option<Timestamp>, around: &mut Surroundings) {
+fn remember(script: &str, job: &Job, slot: Timestamp, next: Option<Timestamp>, writes: &mut Overlay) {
     let expires = next.unwrap_or(slot).checked_add(FORGOTTEN).ok();
-    around.pending.set(script, reserved::cron(&job.name), Value::from(slot.as_millisecond()), expires);
+    writes.set(script, reserved::cron(&job.name), Value::from(slot.as_millisecond()), expires);
 }

@@ -1,6 +1,6 @@
 //! A loaded script of one bot: its declarations, its state, and its turns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::action::Action;
 use crate::ids::{IdSource, Seed};
 use crate::moment::Moment;
 use crate::script::budget::Running;
+use crate::script::closures::{Closures, Fate};
 use crate::script::data::{Data, Nothing, Read};
 use crate::script::declare::{self, Callback, Declared};
 use crate::script::dialog;
@@ -41,9 +42,9 @@ pub(super) struct Instance {
     /// Tells the repetitions and delays of this instance from those of one that it replaced.
     pub generation: u64,
     /// Closures of `timer::after`, by number.
-    pub after: BTreeMap<i64, FnPtr>,
+    pub after: Closures<i64>,
     /// Closures that wait for an answer, by token.
-    pub requests: BTreeMap<String, FnPtr>,
+    pub requests: Closures<String>,
     /// The scope beside that of the script, see [`crate::script::dialog`].
     pub beside: Arc<str>,
     identity: Arc<Identity>,
@@ -129,11 +130,11 @@ impl Caller<'_> {
     /// Calls a function that was checked when it was handed in, with as many of `arguments` as it takes.
     pub(super) fn call_whole(
         &self,
-        function: FnPtr,
+        function: &FnPtr,
         arguments: Vec<Dynamic>,
     ) -> Result<(), Box<EvalAltResult>> {
         let offered = arguments.len();
-        let callback = declare::callback(&self.inner.arities, function, offered, "the function")?;
+        let callback = declare::callback(&self.inner.arities, function.clone(), offered, "the function")?;
         self.call(&callback, arguments).map(drop)
     }
 
@@ -173,8 +174,8 @@ impl Instance {
         let mut instance = Self {
             declared: Declared::default(),
             generation,
-            after: BTreeMap::new(),
-            requests: BTreeMap::new(),
+            after: Closures::default(),
+            requests: Closures::default(),
             beside: dialog::beside(&uses.name),
             identity: identity.clone(),
             permissions: Arc::new(uses.permissions.clone()),
@@ -306,18 +307,38 @@ impl Instance {
     }
 
     /// Closures that wait stay with the script; everything else is handed on.
-    fn keep(&mut self, mut effects: Effects) -> (Vec<Action>, Vec<(i64, Duration)>) {
-        for id in effects.cancelled {
-            self.after.remove(&id);
-            effects.after.retain(|(other, _, _)| *other != id);
-        }
+    fn keep(&mut self, effects: Effects) -> (Vec<Action>, Vec<(i64, Duration)>) {
         let mut after = Vec::with_capacity(effects.after.len());
         for (id, span, function) in effects.after {
             after.push((id, span));
-            self.after.insert(id, function);
+            self.after.keep(id, function);
         }
-        self.requests.extend(effects.requests);
+        // They may be of the same turn.
+        for id in &effects.cancelled {
+            self.after.cancel(id);
+        }
+        after.retain(|(id, _)| !effects.cancelled.contains(id));
+        for (token, function) in effects.requests {
+            self.requests.keep(token, function);
+        }
         (effects.actions, after)
+    }
+
+    /// Ends the row that its last turns were part of.
+    pub(super) fn settle(&mut self, fate: Fate) {
+        let after = self.after.settle(fate).into_iter();
+        let dead: Vec<Option<FnPtr>> =
+            after.chain(self.requests.settle(fate)).map(|function| Arc::try_unwrap(function).ok()).collect();
+        if dead.is_empty() {
+            return;
+        }
+        // What they hold was the script's memory; the list of them was not.
+        let before = memory::held();
+        let mut dead = dead.into_iter();
+        for function in &mut dead {
+            drop(function);
+        }
+        self.retained = (self.retained + (memory::held() - before)).max(0);
     }
 
     fn turn(&self, event: &str, key: &str, around: &mut Surroundings) -> Box<Turn> {
@@ -341,7 +362,7 @@ impl Instance {
             effects: Effects::default(),
             arities: self.uses.compiled.inner.arities.clone(),
             answers: self.declared.answers.clone(),
-            waiting: self.after.keys().copied().collect::<BTreeSet<i64>>(),
+            waiting: self.after.names().copied().collect::<BTreeSet<i64>>(),
             asked: self.requests.len(),
             loaded: None,
             declared: None,

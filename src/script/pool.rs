@@ -4,6 +4,8 @@
 //! one after another, and exactly one version of a script handles each.
 
 pub mod chronicle;
+mod fate;
+mod lost;
 mod still;
 mod worker;
 
@@ -20,6 +22,7 @@ use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::script::batch;
 use crate::script::bot::{Bot, Item, Progress, Wake};
+use crate::script::closures::Fate;
 use crate::script::complaints::Complaints;
 use crate::script::data::{Data, Read};
 use crate::script::hook::{Hook, Hooks};
@@ -137,6 +140,8 @@ struct State {
     clean_rows: u32,
     /// Items that are to be committed one by one, because a row was refused.
     alone: usize,
+    /// What became of the last row, until its scripts are told.
+    fate: Option<Fate>,
     removed: bool,
 }
 
@@ -157,6 +162,8 @@ pub(super) struct Work {
     pub swaps: VecDeque<Vec<ScriptUse>>,
     pub schedules: Option<Vec<Schedule>>,
     pub items: Vec<Item>,
+    /// What became of the row before.
+    pub fate: Option<Fate>,
     pub removed: bool,
 }
 
@@ -455,18 +462,6 @@ impl Cell {
         locked(&self.state).phase = Phase::Committing;
     }
 
-    /// Puts a row back to run again, in front of what waits; one at a time if the row itself was at fault.
-    pub(super) fn put_back(&self, items: Vec<Item>, alone: bool) {
-        let mut state = locked(&self.state);
-        if alone {
-            state.alone = items.len();
-        }
-        state.events += items.iter().filter(|item| item.counts()).count();
-        for item in items.into_iter().rev() {
-            state.items.push_front(item);
-        }
-    }
-
     /// Its webhooks, as they were after the last replacement or failure.
     pub(super) fn hooks(&self) -> Vec<Hook> {
         locked(&self.hooks).clone()
@@ -499,7 +494,7 @@ impl Cell {
         let items: Vec<Item> = state.items.drain(..row).collect();
         state.events -= items.iter().filter(|item| item.counts()).count();
         let (swaps, schedules) = (std::mem::take(&mut state.swaps), state.schedules.take());
-        Work { swaps, schedules, items, removed: state.removed }
+        Work { swaps, schedules, items, fate: state.fate.take(), removed: state.removed }
     }
 
     fn dispose(&self) {
@@ -545,6 +540,9 @@ fn run_row(
         *reader = around.reader.take();
         return;
     };
+    if let Some(fate) = work.fate {
+        bot.settle(fate, &mut progress);
+    }
     let swapped = !work.swaps.is_empty();
     for scripts in work.swaps {
         bot.swap(scripts, host, &mut around, &mut progress);
@@ -555,14 +553,22 @@ fn run_row(
     if let Some(schedules) = work.schedules {
         bot.plan(schedules, &mut around, &mut progress);
     }
-    for item in &work.items {
+    // Scripts that begin or end are told before anything else happens.
+    let mut waiting: VecDeque<Item> = std::mem::take(&mut progress.passing).into();
+    waiting.extend(work.items);
+    let mut items = Vec::with_capacity(waiting.len());
+    while let Some(item) = waiting.pop_front() {
         let before = Before::of(&progress);
-        bot.handle(item, host, &mut around, &mut progress);
-        if let Item::Event(delivery) = item {
+        bot.handle(&item, host, &mut around, &mut progress);
+        if let Item::Event(delivery) = &item {
             chronicle::note(shared, cell, bot, delivery, moment.wall, &mut progress, &before);
         }
         (progress.notes, progress.spent) = Default::default();
         progress.written.clear();
+        for passing in progress.passing.drain(..).rev() {
+            waiting.push_front(passing);
+        }
+        items.push(item);
     }
     // Only a replacement, a failure or its end changes how the scripts stand.
     if swapped || !progress.failures.is_empty() || progress.awake || bot.leaves_out() {
@@ -580,7 +586,7 @@ fn run_row(
     locked(&cell.worst).take();
     cell.judge(progress.slowest);
     shared.set_wakes(cell, moment, std::mem::take(&mut progress.standing));
-    batch::commit(shared, cell, work.items, around.pending, progress, moment);
+    batch::commit(shared, cell, items, around.pending, progress, moment);
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

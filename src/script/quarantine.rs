@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::script::bot::{Bot, Progress, Slot, Wake, WakeKind, run_plain};
+use crate::script::bot::{Bot, Item, Progress, Slot, Wake, WakeKind};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::host::Host;
 use crate::script::instance::{Instance, Surroundings};
+use crate::script::passing::Passing;
 use crate::script::record::{self, Parked};
 
 impl Bot {
@@ -108,11 +109,9 @@ impl Bot {
                 tracing::info!(bot = %self.identity.name, script, "tried again");
                 self.wakes(&instance, around, progress);
                 progress.awake = true;
+                progress.passing.push(Item::Load(Passing::of(&instance, "load", around)));
                 let slot = &mut self.slots[at];
                 (slot.instance, slot.trouble) = (Some(instance), None);
-                let version = slot.uses.compiled.version();
-                let key = format!("load:{version}:{}", around.moment.wall.as_millisecond());
-                run_plain(slot, "load", &key, host, around, progress);
                 return;
             }
             Err(failure) => failure,

@@ -139,12 +139,6 @@ pub(super) struct Effects {
     pub cancelled: Vec<i64>,
 }
 
-/// Closures of one script that may wait for `timer::after`.
-pub(super) const AFTER: usize = 100;
-
-/// Closures of one script that may wait for the answers to its requests.
-pub(super) const REQUESTS: usize = 100;
-
 /// Lines that one turn has logged, and those it wanted to.
 #[derive(Default)]
 pub(super) struct Lines(usize);
@@ -306,18 +300,6 @@ impl Turn {
         self.weigh(weight)?;
         memory::uncounted(|| self.effects.actions.push(make()));
         Ok(())
-    }
-
-    /// Whether one more closure may wait for an answer.
-    ///
-    /// # Errors
-    /// Where too many wait.
-    pub(super) fn may_ask(&self) -> Result<(), Thrown> {
-        if self.asked + self.effects.requests.len() < REQUESTS {
-            return Ok(());
-        }
-        let message = format!("{REQUESTS} functions of this script wait for answers already");
-        Err(Thrown::new(Kind::Operations, message).hint("ask again when some have come"))
     }
 
     /// The value under `key`, own writes first, and when it expires.

@@ -189,21 +189,21 @@ impl Bot {
             Wanted::Function => {
                 let waiting = |slot: &crate::script::bot::Slot| {
                     slot.uses.name == *script
-                        && slot.instance.as_ref().is_some_and(|i| i.requests.contains_key(&reply.ticket.key))
+                        && slot.instance.as_ref().is_some_and(|i| i.requests.contains(&reply.ticket.key))
                 };
                 let Some(at) = self.slots.iter().position(waiting) else {
                     tracing::debug!(bot = %self.identity.name, script, "nobody waits for this answer any more");
                     return;
                 };
                 let Some(function) =
-                    self.slots[at].instance.as_mut().and_then(|i| i.requests.remove(&reply.ticket.key))
+                    self.slots[at].instance.as_mut().and_then(|i| i.requests.call(&reply.ticket.key))
                 else {
                     return;
                 };
                 let held = Arc::strong_count(reply);
                 let object = Dynamic::from(ResponseObject(reply.clone()));
                 self.turn(at, "http", &key, host, around, progress, move |caller| {
-                    caller.call_whole(function, vec![object])
+                    caller.call_whole(&function, vec![object])
                 });
                 self.charge_kept(at, Arc::strong_count(reply) > held, reply.weight());
             }

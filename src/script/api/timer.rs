@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::script::api::time::Time;
 use crate::script::api::{self, Area, Function, getter, put};
+use crate::script::closures::AFTER;
 use crate::script::declare;
 use crate::script::error::{Kind, Thrown};
 use crate::script::memory;
@@ -106,8 +107,7 @@ fn register(module: &mut Module) {
             if id >= 0 {
                 return turn.cancel_timer(id);
             }
-            memory::uncounted(|| turn.effects.cancelled.push(id));
-            Ok(turn.waiting.contains(&id))
+            Ok(turn.cancel_after(id))
         })
     });
     put(module, "find", |id: i64| -> Checked<Dynamic> {
@@ -160,8 +160,8 @@ fn after(span: &Dynamic, f: FnPtr) -> Checked<i64> {
     turn::act(|turn| {
         let span = api::span(span)?;
         declare::callback(&turn.arities, f.clone(), 0, "the function of `timer::after`")?;
-        if turn.waiting.len() + turn.effects.after.len() >= turn::AFTER {
-            let message = format!("more than {} functions wait for `timer::after`", turn::AFTER);
+        if turn.after_waiting() >= AFTER {
+            let message = format!("more than {} functions wait for `timer::after`", AFTER);
             return Err(Thrown::new(Kind::Operations, message));
         }
         let id = -turn.data.timer_id();

@@ -11,6 +11,7 @@ mod harmless;
 mod hooks;
 mod hostile;
 mod load;
+mod refusals;
 mod respond;
 mod rooms;
 mod talk;
