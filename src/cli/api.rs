@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Failure;
 use crate::diagnostic::did_you_mean;
-use crate::script::api::{AREAS, ARGUMENT_TYPES, Function, events};
+use crate::script::api::{ARGUMENT_TYPES, Function, all_areas, events};
 
 /// Arguments of `api`.
 #[derive(Args)]
@@ -47,7 +47,7 @@ pub fn run(command: Api) -> Result<(), Failure> {
 
 /// Exact names first: only where there is none, words of descriptions count.
 fn search(name: Option<&str>) -> Found {
-    let functions = || AREAS.iter().flat_map(|area| area.functions.iter().map(move |f| (area.title, f)));
+    let functions = || all_areas().flat_map(|area| area.functions.iter().map(move |f| (area.title, f)));
     let Some(name) = name else {
         return Found {
             functions: functions().collect(),
@@ -57,7 +57,7 @@ fn search(name: Option<&str>) -> Found {
     };
     let bare = name.rsplit(['.', ':']).next().unwrap_or(name);
     let area = |title: &str| {
-        AREAS.iter().any(|area| {
+        all_areas().any(|area| {
             area.title == title && (area.module == Some(name) || area.title.eq_ignore_ascii_case(name))
         })
     };
@@ -83,9 +83,9 @@ fn search(name: Option<&str>) -> Found {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    let functions = AREAS.iter().flat_map(|area| area.functions).map(Function::name);
+    let functions = all_areas().flat_map(|area| area.functions).map(Function::name);
     functions
-        .chain(AREAS.iter().filter_map(|area| area.module))
+        .chain(all_areas().filter_map(|area| area.module))
         .chain(events().iter().map(|(event, _)| *event))
         .chain(ARGUMENT_TYPES.iter().map(|(kind, _)| *kind))
 }

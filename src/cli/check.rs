@@ -1,6 +1,7 @@
 //! `rhapsode check`: every problem of the configuration and of every script, at once.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
@@ -9,6 +10,7 @@ use crate::config;
 use crate::diagnostic::Diagnostic;
 use crate::ops::render::{Format, render, summary};
 use crate::ops::scripts;
+use crate::sim::suite;
 
 /// Arguments of `check`.
 #[derive(Args)]
@@ -40,6 +42,7 @@ pub fn run(command: Check, common: &Common) -> Result<(), Failure> {
     if let Some(settings) = &found.settings {
         diagnostics.extend(scripts::rehearse(settings, &library).diagnostics);
     }
+    diagnostics.extend(suite::looked_through(file.parent().unwrap_or(Path::new(""))));
     let format = match command.format {
         Form::Human => Format::Human(common.style(std::io::stdout().is_terminal())),
         Form::Short => Format::Short,

@@ -13,10 +13,7 @@ use crate::config::{self, Surroundings};
 use crate::diagnostic::Diagnostic;
 use crate::sim::casting::Troupe;
 use crate::sim::examples;
-use crate::sim::suite::{self, Edit, Failure, KINDS, Kind, Outcome, Ran, Wanted, edited};
-
-/// Folders below `tests` and `scripts` that are looked into.
-const DEPTH: usize = 4;
+use crate::sim::suite::{self, Edit, Failure, Outcome, Ran, Wanted, edited, files};
 
 /// Arguments of `test`.
 #[derive(Args)]
@@ -103,29 +100,6 @@ fn troupe(common: &Common) -> Result<Troupe, Stop> {
         );
     }
     Ok(Troupe { root, settings: found.settings })
-}
-
-/// Every test file, in the order of their names.
-fn files(root: &Path) -> Vec<(&'static Kind, PathBuf)> {
-    let mut all = Vec::new();
-    for folder in ["tests", "scripts"] {
-        look(&root.join(folder), DEPTH, &mut all);
-    }
-    all.sort();
-    let kind = |file: &PathBuf| KINDS.iter().find(|kind| file.to_string_lossy().ends_with(kind.ending));
-    all.into_iter().filter_map(|file| Some((kind(&file)?, file))).collect()
-}
-
-fn look(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) {
-    // A folder that is not there has no tests.
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() && depth > 1 {
-            look(&path, depth - 1, all);
-        } else if path.is_file() {
-            all.push(path);
-        }
-    }
 }
 
 /// Makes the changes that would let the tests of a file pass; `true` where there were any.

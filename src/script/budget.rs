@@ -24,6 +24,8 @@ pub(super) enum Exceeded {
 pub(super) struct Running {
     started: Instant,
     before: isize,
+    /// The budget around it: a test compiles the scripts that it tries.
+    around: (Budget, Option<Exceeded>),
 }
 
 #[derive(Clone, Copy)]
@@ -60,13 +62,14 @@ impl Running {
         let now = started.duration_since(epoch()).as_millis() as u64;
         let before = memory::held();
         memory::mark();
+        let around = (LEFT.get(), OVER.get());
         OVER.set(None);
         LEFT.set(Budget {
             deadline: now.saturating_add(limits.turn.as_millis() as u64).saturating_add(1),
             ceiling: before.saturating_add_unsigned(memory),
             operations: limits.operations,
         });
-        Self { started, before }
+        Self { started, before, around }
     }
 
     /// What the turn was told to end for, even if it did not: some built-in functions keep the errors of the
@@ -93,7 +96,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        LEFT.set(UNLIMITED);
+        LEFT.set(self.around.0);
+        OVER.set(self.around.1);
         BUSY.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::script::api::{AREAS, Function};
+use crate::script::api::{Function, all_areas};
 
 /// The text of `rhapsode.d.rhai`.
 pub fn definitions() -> String {
@@ -11,7 +11,7 @@ pub fn definitions() -> String {
         "module static;\n\n/// Settings of the script: the values of its `option`s.\nlet config;\n",
     );
     let mut modules: BTreeMap<&str, Vec<&Function>> = BTreeMap::new();
-    for function in AREAS.iter().flat_map(|area| area.functions) {
+    for function in all_areas().flat_map(|area| area.functions) {
         match module(function.signature) {
             Some(module) => modules.entry(module).or_default().push(function),
             None => define(&mut page, function, ""),
@@ -65,7 +65,7 @@ fn declaration(function: &Function) -> String {
 
 /// The object that goes by a short name in the reference.
 fn object(short: &str) -> &'static str {
-    let mut objects = AREAS.iter().flat_map(|area| area.objects);
+    let mut objects = all_areas().flat_map(|area| area.objects);
     objects.find(|(known, _)| *known == short).map_or("?", |(_, name)| name)
 }
 
@@ -118,8 +118,8 @@ mod tests {
     fn every_function_of_the_reference_is_defined_with_its_words() {
         let page = definitions();
         let count = page.lines().filter(|line| line.trim_start().starts_with("fn ")).count();
-        assert_eq!(count, AREAS.iter().map(|area| area.functions.len()).sum::<usize>());
-        for function in AREAS.iter().flat_map(|area| area.functions) {
+        assert_eq!(count, all_areas().map(|area| area.functions.len()).sum::<usize>());
+        for function in all_areas().flat_map(|area| area.functions) {
             let first = function.about.lines().next().unwrap_or_default();
             assert!(page.contains(first), "{}", function.signature);
         }

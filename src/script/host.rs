@@ -15,6 +15,7 @@ use crate::script::builtin;
 use crate::script::error::{Kind, Thrown};
 use crate::script::instance::Config;
 use crate::script::printed;
+use crate::script::testing::playing;
 use crate::script::turn;
 use crate::script::values;
 
@@ -33,12 +34,24 @@ pub(super) struct Host {
 impl Host {
     /// An engine with the script functions and nothing else. Costs some 30 µs and 5 KiB.
     pub(super) fn new() -> Self {
+        Self::with(api::modules())
+    }
+
+    /// An engine for tests: what they may call, and nothing that acts as a bot.
+    pub(super) fn for_tests() -> Self {
+        let mut host = Self::with(api::test_modules());
+        host.engine.on_print(print_of_test);
+        host.engine.on_debug(|text, _, _| print_of_test(text));
+        host
+    }
+
+    fn with(areas: &[api::Registered]) -> Self {
         static STANDARD: OnceLock<StandardPackage> = OnceLock::new();
         static OVERRIDES: OnceLock<Shared<Module>> = OnceLock::new();
         let mut engine = Engine::new_raw();
         STANDARD.get_or_init(StandardPackage::new).register_into_engine(&mut engine);
         engine.register_global_module(OVERRIDES.get_or_init(|| overrides().into()).clone());
-        for area in api::modules() {
+        for area in areas {
             match area.name {
                 Some(name) => engine.register_static_module(name, area.module.clone()),
                 None => engine.register_global_module(area.module.clone()),
@@ -88,6 +101,19 @@ impl Host {
         self.engine.set_max_array_size(self.limits.array);
         self.engine.set_max_map_size(self.limits.map);
     }
+}
+
+/// Lines that a test has printed and that are shown if it fails.
+const PRINTED: usize = 20;
+
+fn print_of_test(text: &str) {
+    // Modules print while they are compiled, where no test runs.
+    drop(playing::with(|run| {
+        if run.playing.printed.len() < PRINTED {
+            run.playing.printed.push(printed::cut(text, 400));
+        }
+        Ok(())
+    }));
 }
 
 /// What may be imported was resolved when the script was compiled.

@@ -83,7 +83,19 @@ pub fn compile(name: &str, path: &Path, source: &str) -> Result<Compiled, Script
     })
 }
 
+/// Compiles a test, on a script thread.
+pub(super) fn compile_test(path: &Path, source: &str) -> Result<Inner, ScriptError> {
+    let file = path.display().to_string();
+    let site =
+        Site { bot: "", script: "", file: &file, event: None, functions: &[], limits: &Limits::DEFAULT };
+    compile_with(Host::for_tests(), &site, path, source)
+}
+
 fn compile_here(site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, ScriptError> {
+    compile_with(Host::new(), site, path, source)
+}
+
+fn compile_with(mut host: Host, site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, ScriptError> {
     if source.len() > SOURCE_LIMIT {
         let message = format!("the script has {} bytes, more than {SOURCE_LIMIT}", source.len());
         return Err(site.plain(Kind::Size, message));
@@ -93,7 +105,6 @@ fn compile_here(site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, Scr
     let _running = Running::start(&limits, 512 * 1024 * 1024);
     let seen = Arc::new(Mutex::new(BTreeMap::new()));
     let root = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut host = Host::new();
     let engine = host.engine_mut();
     engine.set_module_resolver(Confined { root, seen: seen.clone(), open: Mutex::default() });
     // `config` is known to the text, though its value comes when it runs.

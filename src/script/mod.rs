@@ -51,6 +51,7 @@ mod stack;
 mod table;
 mod talk;
 mod tells;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod ticker;

@@ -36,6 +36,8 @@ pub enum Broken {
         /// What is the matter.
         what: &'static str,
     },
+    /// It has taken longer than it may.
+    Late,
     /// The store of the world cannot be used.
     Store(StoreError),
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Broken {
             Self::Endless => f.write_str("the bot goes on answering without end"),
             Self::File { file, why } => write!(f, "`{}`: {why}", file.display()),
             Self::Hung => write!(f, "the scripts have not come to rest within {} s", PATIENCE.as_secs()),
+            Self::Late => f.write_str("the test has taken longer than it may"),
             Self::NotNow { what } => f.write_str(what),
             Self::Store(error) => error.fmt(f),
         }
@@ -58,7 +61,7 @@ impl std::error::Error for Broken {
         match self {
             Self::Address { why, .. } => Some(why),
             Self::Store(error) => Some(error),
-            Self::Endless | Self::File { .. } | Self::Hung | Self::NotNow { .. } => None,
+            Self::Endless | Self::File { .. } | Self::Hung | Self::Late | Self::NotNow { .. } => None,
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod examples;
 mod person;
 pub mod play;
 mod process;
+mod rehearsal;
 pub mod suite;
 pub mod transcript;
 mod web;

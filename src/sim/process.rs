@@ -15,6 +15,7 @@ use crate::ids::{IdSource, Seed};
 use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::script::error::ScriptError;
+use crate::script::hook::Hooks;
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
 use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink, Stanza, Turned};
 use crate::secret::Password;
@@ -177,6 +178,21 @@ impl Process {
     /// Other people may give orders.
     pub fn configure(&self, spec: &BotSpec) {
         self.handle.configure(spec.admins.clone(), spec.roles.clone(), spec.queue, spec.schedules.clone());
+    }
+
+    /// The account behaves otherwise from now on.
+    pub fn set_session(&mut self, now: Moment, config: SessionConfig) {
+        self.session.configure(now, config);
+    }
+
+    /// Whether the bot is in a room.
+    pub fn is_in(&self, room: &BareJid) -> bool {
+        self.session.standing_in(room) == Standing::In
+    }
+
+    /// The webhooks of its scripts.
+    pub fn hooks(&self) -> Hooks {
+        self.pool.hooks()
     }
 
     pub fn is_connected(&self) -> bool {

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
+use crate::script::check::check;
+use crate::script::testing;
 use crate::sim::casting::Troupe;
 use crate::sim::play;
+use crate::sim::rehearsal;
 
 /// What came of the tests of a file, or why it cannot be read.
 pub type Ran = Result<Vec<Outcome>, Vec<Diagnostic>>;
@@ -23,7 +26,45 @@ pub struct Kind {
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[Kind { ending: ".chat", run: play::file }];
+pub const KINDS: &[Kind] =
+    &[Kind { ending: ".chat", run: play::file }, Kind { ending: testing::ENDING, run: rehearsal::file }];
+
+/// Folders below `tests` and `scripts` that are looked into.
+const DEPTH: usize = 4;
+
+/// Every test file of a project, in the order of their names.
+pub fn files(root: &Path) -> Vec<(&'static Kind, PathBuf)> {
+    let mut all = Vec::new();
+    for folder in ["tests", "scripts"] {
+        look(&root.join(folder), DEPTH, &mut all);
+    }
+    all.sort();
+    let kind = |file: &PathBuf| KINDS.iter().find(|kind| file.to_string_lossy().ends_with(kind.ending));
+    all.into_iter().filter_map(|file| Some((kind(&file)?, file))).collect()
+}
+
+fn look(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) {
+    // A folder that is not there has no tests.
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && depth > 1 {
+            look(&path, depth - 1, all);
+        } else if path.is_file() {
+            all.push(path);
+        }
+    }
+}
+
+/// What can be seen to be wrong in the tests of a project that are programs.
+pub fn looked_through(root: &Path) -> Vec<Diagnostic> {
+    let programs = files(root).into_iter().filter(|(kind, _)| kind.ending == testing::ENDING);
+    programs
+        .flat_map(|(_, file)| match play::source(&file) {
+            Ok(source) => check(&file, &source.text).diagnostics,
+            Err(problem) => vec![problem],
+        })
+        .collect()
+}
 
 /// What came of one test.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 //! Every input runs on until nothing moves any more: no byte is on its way, no script runs, nothing waits for the
 //! store. Only then does the next input come, so the same inputs have the same outcome.
 
+pub mod acts;
 mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -71,6 +72,24 @@ pub struct Line {
     pub id: String,
 }
 
+/// Something that the bot has done without words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gesture {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub what: Done,
+}
+
+/// What it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A presence of this type: `subscribed`, `subscribe`, …
+    Presence(String),
+    /// A reaction, XEP-0444.
+    Reaction(String),
+}
+
 /// One bot and everything around it.
 pub struct World {
     setup: Setup,
@@ -91,6 +110,9 @@ pub struct World {
     ears: Ears,
     ids: IdSource,
     lines: VecDeque<Line>,
+    gestures: VecDeque<Gesture>,
+    /// When it gives up.
+    deadline: Option<Instant>,
     sent: usize,
     failures: Vec<ScriptError>,
     stanzas: VecDeque<String>,
@@ -133,6 +155,8 @@ impl World {
             ears: Ears::default(),
             ids,
             lines: VecDeque::new(),
+            gestures: VecDeque::new(),
+            deadline: None,
             sent: 0,
             failures: Vec::new(),
             stanzas: VecDeque::new(),
@@ -437,6 +461,7 @@ impl World {
     fn settle(&mut self) -> Result<(), Broken> {
         let now = self.now();
         for _ in 0..STEPS {
+            self.in_time()?;
             let mut moved = self.carry(now)?;
             if let Some(process) = &mut self.process {
                 moved |= process.feed();
@@ -527,13 +552,18 @@ impl World {
             && by_bot
             && !stanza.has_child("delay", "urn:xmpp:delay")
         {
+            self.reacted(&Place::Room(from.to_bare()), stanza);
             self.said(Place::Room(from.to_bare()), stanza);
         }
     }
 
     fn on_heard(&mut self, who: &BareJid, stanza: &Element) {
         let from = stanza.attr("from").and_then(|from| Jid::from_wire(from).ok());
-        let Some(from) = from.filter(|_| stanza.name() == "message") else { return };
+        let Some(from) = from else { return };
+        self.gesture(who, &from, stanza);
+        if stanza.name() != "message" {
+            return;
+        }
         let own = from.to_bare() == *self.bot();
         // A whisper in a room comes from the bot's place in it.
         let whispered = stanza.attr("type") == Some("chat") && from.resource().is_some() && !own;

@@ -34,6 +34,7 @@ mod plan;
 #[cfg(feature = "demo")]
 mod readme;
 #[cfg(feature = "demo")]
+mod rehearsal;
 mod reload;
 #[cfg(feature = "demo")]
 mod rooms;

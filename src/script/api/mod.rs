@@ -36,6 +36,7 @@ use crate::script::declare::EVENTS;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::placed;
 use crate::script::printed::cut;
+use crate::script::testing;
 
 /// One area of functions.
 pub struct Area {
@@ -111,6 +112,14 @@ pub const AREAS: &[Area] = &[
     log::AREA,
 ];
 
+/// What tests can call: areas that do not act as a bot, and their own.
+pub const TEST_AREAS: &[Area] = &[text::AREA, xml::AREA, testing::api::AREA];
+
+/// Every area, those of tests included.
+pub fn all_areas() -> impl Iterator<Item = &'static Area> {
+    AREAS.iter().chain(TEST_AREAS.iter().filter(|area| area.title == testing::api::AREA.title))
+}
+
 /// An area as engines take it.
 pub(super) struct Registered {
     pub name: Option<&'static str>,
@@ -120,15 +129,20 @@ pub(super) struct Registered {
 /// The areas as modules that all engines share.
 pub(super) fn modules() -> &'static [Registered] {
     static MODULES: OnceLock<Vec<Registered>> = OnceLock::new();
-    MODULES.get_or_init(|| {
-        let build = |area: &Area| {
-            let mut module = Module::new();
-            (area.register)(&mut module);
-            module.build_index();
-            Registered { name: area.module, module: module.into() }
-        };
-        AREAS.iter().map(build).collect()
-    })
+    MODULES.get_or_init(|| AREAS.iter().map(build).collect())
+}
+
+/// The areas of tests.
+pub(super) fn test_modules() -> &'static [Registered] {
+    static MODULES: OnceLock<Vec<Registered>> = OnceLock::new();
+    MODULES.get_or_init(|| TEST_AREAS.iter().map(build).collect())
+}
+
+fn build(area: &Area) -> Registered {
+    let mut module = Module::new();
+    (area.register)(&mut module);
+    module.build_index();
+    Registered { name: area.module, module: module.into() }
 }
 
 impl Function {
@@ -161,29 +175,25 @@ impl Function {
 
 /// Names of modules such as `store`.
 pub(super) fn area_names() -> impl Iterator<Item = &'static str> {
-    AREAS.iter().filter_map(|area| area.module)
+    all_areas().filter_map(|area| area.module)
 }
 
 /// Names of all functions, without module.
 pub(super) fn function_names() -> impl Iterator<Item = &'static str> {
-    AREAS
-        .iter()
-        .flat_map(|area| area.functions)
-        .filter(|function| !function.is_property())
-        .map(Function::name)
+    all_areas().flat_map(|area| area.functions).filter(|function| !function.is_property()).map(Function::name)
 }
 
 /// Signatures of the functions of that name.
 pub(super) fn signatures(name: &str) -> Vec<&'static str> {
-    let all = AREAS.iter().flat_map(|area| area.functions);
+    let all = all_areas().flat_map(|area| area.functions);
     all.filter(|f| !f.is_property() && f.name() == name).map(|f| f.signature).collect()
 }
 
 /// Properties of objects whose type goes by that name.
 pub(super) fn properties(owner: &str) -> impl Iterator<Item = &'static str> {
-    let objects = AREAS.iter().flat_map(|area| area.objects);
+    let objects = all_areas().flat_map(|area| area.objects);
     let short: Vec<&str> = objects.filter(|(_, name)| *name == owner).map(|(short, _)| *short).collect();
-    let all = AREAS.iter().flat_map(|area| area.functions).filter(|function| function.is_property());
+    let all = all_areas().flat_map(|area| area.functions).filter(|function| function.is_property());
     all.filter(move |f| f.owner().is_some_and(|owner| short.contains(&owner))).map(Function::name)
 }
 
@@ -213,7 +223,7 @@ pub fn reference_markdown() -> String {
         // Writing into a string cannot fail.
         let _ = writeln!(page, "| `{event}` | {about} | {example} |");
     }
-    for area in AREAS {
+    for area in all_areas() {
         let _ = writeln!(page, "\n## {}\n\n{}", area.title, area.about);
         for Function { signature, about, example } in area.functions {
             let _ = writeln!(page, "\n### `{signature}`\n\n{about}\n\n```rhai\n{}\n```", example.trim());

@@ -10,6 +10,7 @@ use crate::script::check::types::{self, Type};
 use crate::script::check::walk::Walk;
 use crate::script::check::{arguments, literal, word, words};
 use crate::script::declare;
+use crate::script::testing;
 
 /// A call without a dot: `f(x)`, `store::get(x)`, `words::pick(x)`.
 pub(super) fn function<'a>(walk: &mut Walk<'a>, call: &'a FnCallExpr, position: Position) -> Type {
@@ -291,10 +292,19 @@ fn unknown(walk: &Walk<'_>, name: &str, position: Position) -> Diagnostic {
         true => format!("use {here}"),
         false => format!("it is called `{here}` here"),
     });
+    // In a test, its own functions are nearer than those of the language.
+    let test = walk.natives.global.contains_key("sim");
+    let tests = testing::api::AREA.functions.iter().filter(|_| test).map(Function::name);
     let hint = nearest(name, own)
-        .or_else(|| nearest(name, api::function_names()))
+        .or_else(|| nearest(name, tests))
+        .or_else(|| nearest(name, api::function_names().filter(|name| walk.natives.has(name))))
         .or_else(|| nearest(name, all.filter(|name| !name.contains('$'))))
         .map(|near| format!("did you mean `{near}`?"));
+    let of_tests = testing::api::AREA.functions.iter().any(|f| !f.is_method() && f.name() == name);
+    let synonym = match of_tests {
+        true => Some(format!("`{name}` is for files that end in `{}`", testing::ENDING)),
+        false => synonym,
+    };
     let hint = synonym.or(hint).or_else(|| {
         let module = walk.natives.modules.iter().find(|(_, functions)| functions.contains_key(name));
         module.map(|(module, _)| format!("there is `{module}::{name}`"))

@@ -27,7 +27,7 @@ use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::script::check::natives::Natives;
 use crate::script::check::program::Program;
 use crate::script::loader::{SOURCE_LIMIT, module_source};
-use crate::script::stack;
+use crate::script::{stack, testing};
 
 pub use links::Facts;
 
@@ -51,12 +51,15 @@ impl Checked {
 }
 
 /// Looks through a script and everything it imports from its folder.
+///
+/// A file that ends in `.test.rhai` is looked through as a test.
 pub fn check(path: &Path, text: &str) -> Checked {
+    let is_test = path.to_string_lossy().ends_with(testing::ENDING);
     stack::on_script_thread(|| {
         // A fault of the checker must not hide what the loader has to say.
         catch_unwind(AssertUnwindSafe(|| {
             let mut session = Session {
-                natives: Natives::new(),
+                natives: if is_test { Natives::of_tests() } else { Natives::new() },
                 root: path.parent().unwrap_or(Path::new("")).to_owned(),
                 modules: BTreeMap::new(),
                 facts: Facts::default(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{Engine, OptimizationLevel};
 
-use crate::script::api::{AREAS, Function};
+use crate::script::api::{AREAS, Area, Function, TEST_AREAS};
 use crate::script::check::types::parameters_of;
 use crate::script::host::Host;
 
@@ -19,7 +19,15 @@ pub(super) struct Natives {
 
 impl Natives {
     pub(super) fn new() -> Self {
-        let mut host = Host::new();
+        Self::of(Host::new(), AREAS)
+    }
+
+    /// Those of tests.
+    pub(super) fn of_tests() -> Self {
+        Self::of(Host::for_tests(), TEST_AREAS)
+    }
+
+    fn of(mut host: Host, areas: &[Area]) -> Self {
         let engine = host.engine_mut();
         engine.set_strict_variables(false);
         engine.set_optimization_level(OptimizationLevel::None);
@@ -27,7 +35,7 @@ impl Natives {
         for signature in natives.engine().gen_fn_signatures(true) {
             natives.note(&signature);
         }
-        natives.methods();
+        natives.methods(areas);
         for (name, arities) in KEYWORDS {
             natives.global.entry((*name).to_owned()).or_default().extend(arities.iter().copied());
         }
@@ -38,13 +46,18 @@ impl Natives {
         self.host.engine_mut()
     }
 
+    /// Whether a function goes by that name, in a module or without one.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.global.contains_key(name) || self.modules.values().any(|functions| functions.contains_key(name))
+    }
+
     /// The engine does not list what the modules of areas offer without their name.
-    fn methods(&mut self) {
+    fn methods(&mut self, areas: &[Area]) {
         let callable = |function: &&Function| {
             let before = function.signature.split_once('(').map(|(before, _)| before);
             before.is_some_and(|before| !before.contains("::"))
         };
-        for function in AREAS.iter().flat_map(|area| area.functions).filter(callable) {
+        for function in areas.iter().flat_map(|area| area.functions).filter(callable) {
             let arity = parameters_of(function.signature) + usize::from(function.is_method());
             self.global.entry(function.name().to_owned()).or_default().insert(arity);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::script::api::{AREAS, Function};
+use crate::script::api::{Function, all_areas};
 use crate::script::command::CommandSpec;
 
 /// What a value is known to be.
@@ -69,7 +69,7 @@ impl Type {
     pub(super) fn given_by(module: &str, name: &str) -> Self {
         let mut found = BTreeSet::new();
         let (module, prefix) = if module.is_empty() { (None, name) } else { (Some(module), module) };
-        for area in AREAS.iter().filter(|area| area.module == module) {
+        for area in all_areas().filter(|area| area.module == module) {
             for function in
                 area.functions.iter().filter(|f| f.name() == name && f.signature.starts_with(prefix))
             {
@@ -83,18 +83,17 @@ impl Type {
 
 /// The object of that name.
 fn object(name: &str) -> Option<&'static str> {
-    AREAS.iter().flat_map(|area| area.objects).map(|(_, object)| *object).find(|object| *object == name)
+    all_areas().flat_map(|area| area.objects).map(|(_, object)| *object).find(|object| *object == name)
 }
 
 /// Properties and methods of an object.
 pub(super) fn members(object: &str) -> Vec<&'static Function> {
-    let short: Vec<&str> = AREAS
-        .iter()
+    let short: Vec<&str> = all_areas()
         .flat_map(|area| area.objects)
         .filter(|(_, name)| *name == object)
         .map(|(short, _)| *short)
         .collect();
-    let all = AREAS.iter().flat_map(|area| area.functions);
+    let all = all_areas().flat_map(|area| area.functions);
     all.filter(|function| {
         let owner = function.signature.split_once('.').map(|(owner, _)| owner);
         owner.is_some_and(|owner| short.contains(&owner))

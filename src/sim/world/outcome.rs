@@ -45,6 +45,11 @@ impl World {
         self.stanzas.drain(..).collect()
     }
 
+    /// What the bot is called in the store.
+    pub fn bot_name(&self) -> &str {
+        &self.setup.bot.name
+    }
+
     /// What is committed.
     pub fn store(&self) -> &StoreReader {
         &self.reader

@@ -1,0 +1,266 @@
+//! Tests that are written in Rhai, as `rhapsode test` runs them.
+
+use std::path::{Path, PathBuf};
+
+use rhapsode::script::check::check;
+use rhapsode::script::testing::api::AREA;
+use rhapsode::sim::casting::Troupe;
+use rhapsode::sim::suite::{Failure, KINDS, Outcome, Ran, Wanted};
+
+use crate::support::process::{run_to_end, text};
+use crate::support::world::scratch;
+
+#[test]
+fn the_sample_passes_as_it_is_written() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let outcomes = ran(&root.join("tests/bots/reminder.test.rhai")).expect("it can be read");
+    assert_eq!(outcomes.len(), 1);
+    assert!(outcomes[0].result.is_ok(), "{:#?}", outcomes[0]);
+}
+
+#[test]
+fn every_example_of_the_reference_passes_and_checks() {
+    let mut wrong = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for function in AREA.functions.iter().filter(|function| seen.insert(function.example)) {
+        for outcome in run(function.example).expect(function.example) {
+            if let Err(failure) = outcome.result {
+                wrong.push(format!("{}\n{}\n{failure:#?}", function.signature, function.example));
+            }
+        }
+        let found = check(Path::new("x.test.rhai"), function.example).diagnostics;
+        if !found.is_empty() {
+            wrong.push(format!("{}: {found:#?}", function.example));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_tests_of_the_page_pass() {
+    let page = include_str!("../../docs/testing.md");
+    let tests: Vec<&str> =
+        page.split("```rhai\n").skip(1).map(|rest| rest.split("```").next().unwrap_or("")).collect();
+    assert!(!tests.is_empty());
+    for test in tests {
+        passed(test);
+    }
+}
+
+#[test]
+fn a_failure_has_its_place_a_caret_and_what_came_instead() {
+    let failure = failed(
+        "test(\"x\", || {\n    let ann = sim(\"echo.rhai\").user(\"ann\");\n    ann.says(\"hi\");\n    ann.expect(\"ho\");\n});",
+    );
+    assert_eq!(
+        failure.shown,
+        ["  ann@example.org: hi", "- bot → ann@example.org: …ho…", "+ bot → ann@example.org: hi"]
+    );
+    assert!(
+        failure.why[0].ends_with(".test.rhai:4:9: ann@example.org has heard something else"),
+        "{failure:#?}"
+    );
+    assert_eq!(failure.why[1..3], ["4 |     ann.expect(\"ho\");", "  |         ^^^^^^"]);
+}
+
+#[test]
+fn what_nobody_expected_fails_unless_the_test_says_otherwise() {
+    let test = |rest: &str| format!("test(\"x\", || {{ let t = sim(\"echo.rhai\"{rest} }});");
+    let failure = failed(&test("); t.user(\"ann\").says(\"hi\");"));
+    assert_eq!(failure.why[0], "the bot has said what nobody expected");
+    assert!(failure.shown.contains(&"+ bot → ann@example.org: hi".to_owned()), "{failure:#?}");
+    for rest in [
+        "); t.user(\"ann\").says(\"hi\"); t.skip();",
+        "); let ann = t.user(\"ann\"); ann.says(\"hi\"); ann.skip();",
+        ", #{ strict: false }); t.user(\"ann\").says(\"hi\");",
+    ] {
+        passed(&test(rest));
+    }
+}
+
+#[test]
+fn a_failure_that_is_caught_is_one_nevertheless() {
+    let failure = failed(
+        r#"test("x", || { let t = sim("echo.rhai"); try { t.user("ann").expect("x"); } catch { } });"#,
+    );
+    assert!(failure.why[0].ends_with("(and the test has caught it)"), "{failure:#?}");
+}
+
+#[test]
+fn a_script_that_fails_and_a_request_that_nobody_expects_fail_the_test() {
+    let folder = scripts(&[("boom.rhai", "on(\"message\", |m| { let zero = 0; m.reply(`${1 / zero}`); });")]);
+    let test = |rest: &str| {
+        format!("test(\"x\", || {{ let t = sim(\"boom.rhai\"); t.user(\"ann\").says(\"hi\"); {rest} }});")
+    };
+    let failure = only(in_folder(&folder, &test("")));
+    assert!(
+        failure.why.iter().any(|line| line.contains("boom.rhai:1:") && line.contains("division by zero")),
+        "{failure:#?}"
+    );
+    let outcomes = in_folder(&folder, &test("t.expect_error(\"division by zero\");")).expect("it runs");
+    assert!(outcomes[0].result.is_ok(), "{outcomes:#?}");
+    let failure = failed(r#"test("x", || { let t = sim("feeds.rhai"); t.advance("15m"); });"#);
+    assert!(failure.why.iter().any(|line| line.contains("GET https://example.org/feed.xml")), "{failure:#?}");
+}
+
+#[test]
+fn mistakes_in_a_test_are_told_with_hints() {
+    for (text, message, hint) in [
+        ("test(\"x\", || { sim(\"echo.rhai\").advnce(\"1m\"); });", "advnce", "did you mean `advance`?"),
+        ("tset(\"x\", || { });", "no function `tset`", "did you mean `test`?"),
+        ("test(\"x\", || { sim(); });", "`sim` takes", "sim(script: string"),
+    ] {
+        let problems = run(text).expect_err(text);
+        let found = problems.iter().any(|found| {
+            found.message.contains(message) && found.hint.as_deref().is_some_and(|it| it.contains(hint))
+        });
+        assert!(found, "{text}: {problems:#?}");
+    }
+    for (text, message, hint) in [
+        ("test(\"x\", || { sim(\"echo.rhai\", #{ sed: 1 }); });", "no option `sed`", "did you mean `seed`?"),
+        ("test(\"x\", || { sim(\"ecco.rhai\"); });", "no script `ecco.rhai`", "files are named from"),
+        (
+            "test(\"x\", || { let n = 3; sim(\"echo.rhai\").user(n); });",
+            "`user` does not take",
+            "sim.user(name: string)",
+        ),
+        ("test(\"x\", || { sim(\"echo.rhai\").start(); });", "the bot runs already", ""),
+        ("test(\"x\", || { sim(\"echo.rhai\").room(\"team\"); });", "`team` is no room", "write its address"),
+        ("test(\"x\", || { test(\"y\", || { }); });", "a test cannot declare another", "top level"),
+        (
+            "test(\"x\", || { sim(\"echo.rhai\", #{ config: #{ nothing: 1 } }); });",
+            "no script has an option `nothing`",
+            "",
+        ),
+    ] {
+        let told = failed(text).why.join("\n");
+        assert!(told.contains(message) && told.contains(hint), "{text}: {told}");
+    }
+    for (text, message) in [
+        ("sim(\"echo.rhai\");", "only tests may stand at the top level"),
+        ("test(\"x\", || { }); test(\"x\", || { });", "there is a test `x` already"),
+        ("", "there is no test in this file"),
+    ] {
+        let problems = run(text).expect_err(text);
+        assert!(problems[0].message.contains(message), "{text}: {problems:#?}");
+    }
+}
+
+#[test]
+fn a_test_cannot_hang_or_grow_and_the_next_one_runs() {
+    for (text, message) in [
+        ("loop { }", "operations"),
+        ("let a = []; loop { a.push(\"x\" + a.len()); }", "array"),
+        ("loop { sim(\"echo.rhai\"); }", "more than 8 worlds in one test"),
+    ] {
+        let text = format!("test(\"x\", || {{ {text} }}); test(\"y\", || {{ }});");
+        let outcomes = run(&text).expect("it can be read");
+        let failure = outcomes[0].result.as_ref().expect_err(&text);
+        assert!(failure.why.join("\n").contains(message), "{text}: {failure:#?}");
+        assert!(outcomes[1].result.is_ok(), "{outcomes:#?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_chance() {
+    passed(
+        r#"fn roll(seed) { let ann = sim("dice.rhai", #{ seed: seed }).user("ann"); ann.says("!roll 9d100"); ann.expect("").text }
+test("seeds", || { expect_eq(roll(1), roll(1)); assert(roll(1) != roll(2)); });"#,
+    );
+}
+
+#[test]
+fn a_constant_of_the_top_level_is_there_in_functions_of_a_test() {
+    passed("const WHO = \"ann\"; fn who() { global::WHO } test(\"x\", || { expect_eq(who(), WHO); });");
+}
+
+#[test]
+fn both_kinds_of_tests_run_together_and_are_filtered_and_reported() {
+    let folder = scripts(&[("x.rhai", "on(\"message\", |m| m.reply(m.text));")]);
+    let write = |file: &str, content: &str| {
+        std::fs::create_dir_all(folder.join("tests")).expect("a scratch folder");
+        std::fs::write(folder.join(file), content).expect("a scratch file");
+    };
+    write("tests/x.chat", "script: x.rhai\n\n== echo\nann: hi\nbot: hi\n");
+    write(
+        "scripts/x.test.rhai",
+        "test(\"good\", || { let ann = sim(\"x.rhai\").user(\"ann\"); ann.says(\"a\"); ann.expect(\"a\"); });\ntest(\"bad\", || assert(false, \"no <luck>\"));\n",
+    );
+    let output = run_to_end(&folder, &["test", "--junit", "out.xml"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.ends_with("2 passed, 1 failed\n") && told.contains("✗ scripts/x.test.rhai:2  bad"),
+        "{told}"
+    );
+    let report = std::fs::read_to_string(folder.join("out.xml")).expect("it was written");
+    assert!(report.contains("no &lt;luck>") || report.contains("no &lt;luck&gt;"), "{report}");
+    let output = run_to_end(&folder, &["test", "good"]);
+    assert_eq!(text(&output.stdout).lines().last(), Some("1 passed, 0 failed"));
+}
+
+#[test]
+fn check_looks_through_tests_and_finds_no_fault_in_good_ones() {
+    let folder = scripts(&[("x.rhai", "on(\"message\", |m| m.reply(m.text));")]);
+    std::fs::write(folder.join("bots.yaml"), "version: 1\nscripts: { x: scripts/x.rhai }\nbots:\n  x:\n    jid: x@example.org\n    password: { env: PATH }\n    scripts: [x]\n").expect("a scratch file");
+    std::fs::write(
+        folder.join("scripts/x.test.rhai"),
+        "test(\"a\", || { let t = sim(\"x.rhai\"); t.user(\"ann\").expect_none(); });\n",
+    )
+    .expect("a scratch file");
+    let output = run_to_end(&folder, &["check", "--deny-warnings"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    std::fs::write(folder.join("scripts/x.test.rhai"), "tset(\"a\", || { });\n").expect("a scratch file");
+    let output = run_to_end(&folder, &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("did you mean `test`?"), "{}", text(&output.stdout));
+}
+
+fn run(test: &str) -> Ran {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = scratch();
+    let file = folder.join("x.test.rhai");
+    std::fs::write(&file, test).expect("a scratch file");
+    let troupe = Troupe { root: root.to_owned(), settings: None };
+    kind(&file)(&troupe, &file, &Wanted::default())
+}
+
+fn ran(file: &Path) -> Ran {
+    let troupe = Troupe { root: PathBuf::from(env!("CARGO_MANIFEST_DIR")), settings: None };
+    kind(file)(&troupe, file, &Wanted::default())
+}
+
+fn in_folder(folder: &Path, test: &str) -> Ran {
+    let file = folder.join("scripts/x.test.rhai");
+    std::fs::write(&file, test).expect("a scratch file");
+    kind(&file)(&Troupe { root: folder.to_owned(), settings: None }, &file, &Wanted::default())
+}
+
+fn kind(file: &Path) -> fn(&Troupe, &Path, &Wanted) -> Ran {
+    let name = file.to_string_lossy();
+    KINDS.iter().find(|kind| name.ends_with(kind.ending)).expect("a kind of test").run
+}
+
+fn passed(test: &str) {
+    let outcomes: Vec<Outcome> = run(test).expect("it can be read");
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{test}\n{outcomes:#?}");
+}
+
+fn failed(test: &str) -> Failure {
+    only(run(test))
+}
+
+fn only(ran: Ran) -> Failure {
+    let outcome = ran.expect("it can be read").remove(0);
+    outcome.result.expect_err("it fails")
+}
+
+/// A folder with these scripts.
+fn scripts(files: &[(&str, &str)]) -> PathBuf {
+    let folder = scratch();
+    std::fs::create_dir_all(folder.join("scripts")).expect("a scratch folder");
+    for (name, content) in files {
+        std::fs::write(folder.join("scripts").join(name), content).expect("a scratch file");
+    }
+    folder
+}
