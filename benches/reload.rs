@@ -1,149 +1,193 @@
 //! How long a new version of a script takes to reach all bots that share it, and what a bot costs.
 //!
-//! `cargo bench --bench reload -- [--json]`
+//! `cargo bench --bench reload -- [--json] [--runs R]`
 //!
 //! 1,000 bots run one script. While each has messages waiting, the next version is swapped in. Counted is the time
-//! until the last bot runs it, messages that wait included. Every answer names the version twice, from a constant and
-//! from a function: a mix of versions, or an older one after a newer one, ends the bench with exit code 1.
+//! until the last bot runs it, messages that wait included, beside the time of as many messages without a swap. Every
+//! answer names the version twice, from a constant and from a function: a mix of versions, or an older one after a
+//! newer one, ends the bench with exit code 1, and so does a turn that fails.
+
+mod rig;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use rhapsode::action::Action;
-use rhapsode::event::{Event, Message};
-use rhapsode::ids::Seed;
-use rhapsode::jid::{BareJid, Jid};
-use rhapsode::moment::Moment;
+use rhapsode::script::Limits;
 use rhapsode::script::loader::{Compiled, compile};
-use rhapsode::script::outside::Nowhere;
-use rhapsode::script::pool::{BotHandle, Pool, PoolOptions};
-use rhapsode::script::{BotSpec, Delivery, Limits, Permissions, ScriptUse, Sink, Turned};
-use rhapsode::store::{Durability, Store, StoreOptions};
-use serde_json::json;
+use serde::Serialize;
 
-fn main() -> ExitCode {
-    let json = std::env::args().any(|argument| argument == "--json");
-    let store = StoreOptions { durability: Durability::Relaxed, ..StoreOptions::default() };
-    let store = Store::scratch(store).expect("the folder for temporary files takes a store");
-    let pool = Pool::start(PoolOptions {
-        workers: std::thread::available_parallelism().map_or(1, usize::from),
-        data: Arc::new(store),
-        clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
-        seed: Seed([7; 32]),
-        outside: Arc::new(Nowhere),
-    });
-    let pool = pool.expect("an empty store is readable");
+use rig::{Player, used};
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub bots: usize,
+    /// Bots that are added to see what one costs.
+    pub more: usize,
+    pub rounds: usize,
+    pub limits: Limits,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub bots: usize,
+    pub swap_median_ms: f64,
+    pub swap_worst_ms: f64,
+    /// CPU time of one swap, messages included.
+    pub swap_cpu_ms: f64,
+    /// The same messages without a swap.
+    pub messages_ms: f64,
+    pub answers: usize,
+    pub mixed: usize,
+    /// Memory of a bot that has done nothing yet.
+    pub bytes_per_bot: usize,
+    pub load: String,
+}
+
+/// Runs the bench.
+///
+/// # Errors
+/// What kept the bots from answering.
+pub fn measure(size: Size) -> Result<Report, String> {
+    let pool = rig::pool();
+    let limits = size.limits;
+    let add =
+        |n: usize, compiled: &Compiled| Player::new(&pool, &format!("bot{n}"), used(compiled, limits), false);
     let first = version(1);
-    let bots: Vec<Player> = (0..BOTS).map(|n| Player::new(&pool, n, &first)).collect();
-    wait(|| bots.iter().all(|bot| bot.runs(&first)));
-    bots.iter().for_each(|bot| bot.ask(0..WAITING));
-    wait(|| bots.iter().all(|bot| bot.answers() == WAITING));
+    let bots: Vec<Player> = (0..size.bots).map(|n| add(n, &first)).collect();
+    live(&bots, &first)?;
+    let mut asked = 0;
+    ask(&bots, &mut asked);
+    answered(&bots, asked)?;
 
-    let mut spans = Vec::new();
-    let mut asked = WAITING;
-    for number in 2..2 + ROUNDS {
-        let next = version(number);
-        bots.iter().for_each(|bot| bot.ask(asked..asked + WAITING));
+    let (mut swaps, mut plain, mut spent) = (Vec::new(), Vec::new(), Duration::ZERO);
+    for number in 2..2 + size.rounds {
         let begun = Instant::now();
-        bots.iter().for_each(|bot| bot.handle.swap(vec![used(&next)]));
-        bots.iter().for_each(|bot| bot.ask(asked + WAITING..asked + 2 * WAITING));
-        wait(|| bots.iter().all(|bot| bot.runs(&next)));
-        spans.push(begun.elapsed());
-        asked += 2 * WAITING;
-        wait(|| bots.iter().all(|bot| bot.answers() == asked));
-    }
-    spans.sort();
-    let mixed = bots.iter().filter(|bot| !bot.is_monotone()).count();
+        ask(&bots, &mut asked);
+        ask(&bots, &mut asked);
+        answered(&bots, asked)?;
+        plain.push(begun.elapsed());
 
-    let before = resident();
-    let latest = version(1 + ROUNDS);
-    let more: Vec<Player> = (BOTS..BOTS + MORE).map(|n| Player::new(&pool, n, &latest)).collect();
-    wait(|| more.iter().all(|bot| bot.runs(&latest)));
-    let bytes = resident().saturating_sub(before) / MORE;
-
-    let (median, worst) = (spans[spans.len() / 2], spans[spans.len() - 1]);
-    let (median, worst) = (median.as_secs_f64() * 1e3, worst.as_secs_f64() * 1e3);
-    let answers = asked * bots.len();
-    if json {
-        println!(
-            "{}",
-            json!({ "bots": BOTS, "median_ms": median, "worst_ms": worst, "answers": answers, "mixed": mixed, "bytes_per_bot": bytes })
-        );
-    } else {
-        println!("| bots | swap, median ms | swap, worst ms | answers | bots with a mix | bytes per bot |");
-        println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
-        println!("| {BOTS} | {median:.1} | {worst:.1} | {answers} | {mixed} | {bytes} |");
+        let next = version(number);
+        let before = rig::cpu();
+        ask(&bots, &mut asked);
+        let begun = Instant::now();
+        bots.iter().for_each(|bot| bot.handle.swap(vec![used(&next, limits)]));
+        ask(&bots, &mut asked);
+        live(&bots, &next)?;
+        swaps.push(begun.elapsed());
+        answered(&bots, asked)?;
+        spent += rig::cpu() - before;
     }
+    let latest = version(1 + size.rounds);
+    let before = rig::memory("VmRSS");
+    let more: Vec<Player> = (size.bots..size.bots + size.more).map(|n| add(n, &latest)).collect();
+    live(&more, &latest)?;
+    let grown = rig::memory("VmRSS").saturating_sub(before);
+
+    let report = Report {
+        bots: size.bots,
+        swap_worst_ms: millis(swaps.iter().max().copied().unwrap_or_default()),
+        swap_median_ms: millis(rig::median(swaps)),
+        swap_cpu_ms: millis(spent) / size.rounds.max(1) as f64,
+        messages_ms: millis(rig::median(plain)),
+        answers: asked * bots.len(),
+        mixed: bots.iter().filter(|bot| !is_monotone(&bot.heard().texts)).count(),
+        bytes_per_bot: grown / size.more.max(1),
+        load: rig::load(),
+    };
     // Those that nothing was sent to end with the pool.
     bots.into_iter().chain(more).for_each(|bot| bot.handle.remove());
-    ExitCode::from(u8::from(mixed > 0))
+    Ok(report)
 }
 
-struct Player {
-    handle: BotHandle,
-    said: Arc<Said>,
-}
-
-/// What one bot has answered, in order.
-#[derive(Default)]
-struct Said(Mutex<Vec<String>>);
-
-impl Player {
-    fn new(pool: &Pool, number: usize, compiled: &Compiled) -> Self {
-        let name = format!("bot{number}");
-        let said = Arc::new(Said::default());
-        let spec = BotSpec {
-            jid: BareJid::parse(&format!("{name}@bench.example")).expect("a plain name"),
-            name,
-            scripts: vec![used(compiled)],
-            queue: 256,
-            admins: Vec::new(),
-            roles: Default::default(),
-            schedules: Vec::new(),
+#[allow(dead_code, reason = "the smoke test has its own")]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let runs = arguments.iter().position(|argument| argument == "--runs");
+    let runs: usize = runs.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(1);
+    // What is measured is the change of versions, not whether a busy machine holds a turn up.
+    let limits = Limits { turn: Duration::from_secs(2), ..Limits::DEFAULT };
+    let size = Size { bots: 1_000, more: 4_000, rounds: 5, limits };
+    if !json {
+        println!(
+            "| bots | swap, median ms | worst ms | CPU ms | messages alone ms | answers | bots with a mix | bytes per bot | load |"
+        );
+        println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    }
+    let mut clean = true;
+    for _ in 0..runs.max(1) {
+        let report = match measure(size) {
+            Ok(report) => report,
+            Err(why) => {
+                eprintln!("{why}");
+                return ExitCode::FAILURE;
+            }
         };
-        Self { handle: pool.add(spec, said.clone()), said }
-    }
-
-    fn ask(&self, numbers: std::ops::Range<usize>) {
-        for number in numbers {
-            let from = Jid::parse("juliet@bench.example/balcony").expect("a plain address");
-            let event = Event::Message(Box::new(Message::chat(from, "which?")));
-            let delivery = Delivery { event, number: Some(number as u64), key: number.to_string() };
-            self.handle.deliver(delivery).expect("the queue holds what a round sends");
+        clean &= report.mixed == 0;
+        if json {
+            println!("{}", serde_json::json!(report));
+            continue;
         }
+        let Report { bots, swap_median_ms, swap_worst_ms, swap_cpu_ms, messages_ms, answers, mixed, .. } =
+            &report;
+        print!("| {bots} | {swap_median_ms:.1} | {swap_worst_ms:.1} | {swap_cpu_ms:.0} | {messages_ms:.1} ");
+        println!("| {answers} | {mixed} | {} | {} |", report.bytes_per_bot, report.load);
     }
+    ExitCode::from(u8::from(!clean))
+}
 
-    fn runs(&self, compiled: &Compiled) -> bool {
-        self.handle.scripts().iter().any(|script| script.running && script.version == compiled.version())
+fn ask(bots: &[Player], asked: &mut usize) {
+    for number in *asked..*asked + WAITING {
+        bots.iter().for_each(|bot| assert!(bot.ask(number as u64), "the queue holds what a round sends"));
     }
+    *asked += WAITING;
+}
 
-    fn answers(&self) -> usize {
-        self.said.0.lock().expect("nobody panics here").len()
-    }
+fn live(bots: &[Player], compiled: &Compiled) -> Result<(), String> {
+    let version = compiled.version();
+    let done = || bots.iter().all(|bot| bot.runs(version) || failed(bot));
+    rig::wait(done, || told("run the version", bots, |bot| bot.runs(version)))?;
+    none_failed(bots)
+}
 
-    /// Whether each answer came from one version, and none from an older one than the answer before.
-    fn is_monotone(&self) -> bool {
-        let mut latest = 0;
-        self.said.0.lock().expect("nobody panics here").iter().all(|text| {
-            let numbers: Vec<usize> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
-            let before = latest;
-            latest = numbers.first().copied().unwrap_or(0);
-            numbers.len() == 2 && numbers[0] == numbers[1] && latest >= before
-        })
+fn answered(bots: &[Player], asked: usize) -> Result<(), String> {
+    let done = || bots.iter().all(|bot| bot.heard().texts.len() == asked || failed(bot));
+    rig::wait(done, || told("have answered", bots, |bot| bot.heard().texts.len() == asked))?;
+    none_failed(bots)
+}
+
+fn failed(bot: &Player) -> bool {
+    !bot.heard().failures.is_empty()
+}
+
+/// A turn that failed has no answer, so nobody must wait for one.
+fn none_failed(bots: &[Player]) -> Result<(), String> {
+    let failures: Vec<String> = bots.iter().flat_map(|bot| bot.heard().failures.clone()).collect();
+    match failures.first() {
+        Some(first) => Err(format!("{} turns failed, the first with: {first}", failures.len())),
+        None => Ok(()),
     }
 }
 
-impl Sink for Said {
-    fn turned(&self, turned: Turned) {
-        let texts = turned.actions.into_iter().filter_map(|(_, action)| match action {
-            Action::Message(message) => Some(message.text),
-            _ => None,
-        });
-        self.0.lock().expect("nobody panics here").extend(texts);
-    }
+fn told(what: &str, bots: &[Player], done: impl Fn(&Player) -> bool) -> String {
+    let through = bots.iter().filter(|bot| done(bot)).count();
+    let slow = bots.iter().filter(|bot| bot.handle.is_slow()).count();
+    format!("after a minute {through} of {} bots {what}; {slow} are on the slow lane", bots.len())
+}
+
+/// Whether each answer came from one version, and none from an older one than the answer before.
+fn is_monotone(texts: &[String]) -> bool {
+    let mut latest = 0;
+    texts.iter().all(|text| {
+        let numbers: Vec<usize> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
+        let before = latest;
+        latest = numbers.first().copied().unwrap_or(0);
+        numbers.len() == 2 && numbers[0] == numbers[1] && latest >= before
+    })
 }
 
 fn version(number: usize) -> Compiled {
@@ -154,38 +198,9 @@ fn version(number: usize) -> Compiled {
     compile("main", Path::new("bench.rhai"), &source).expect("the bench's own script compiles")
 }
 
-fn used(compiled: &Compiled) -> ScriptUse {
-    ScriptUse {
-        name: "main".to_owned(),
-        compiled: compiled.clone(),
-        config: json!({}),
-        // What is measured is the change of versions, not whether a busy machine holds a turn up.
-        limits: Limits { turn: Duration::from_secs(2), ..Limits::DEFAULT },
-        permissions: Permissions::default(),
-        timezone: jiff::tz::TimeZone::UTC,
-    }
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
 }
 
-fn wait(done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the bots do not get there");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Bytes of memory the process has, by `/proc`; 0 where there is none.
-fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| {
-        let pages = text.split(' ').nth(1)?.parse::<usize>().ok()?;
-        Some(pages)
-    });
-    pages.unwrap_or(0) * 4096
-}
-
-const BOTS: usize = 1_000;
-/// Bots that are added to see what one costs.
-const MORE: usize = 4_000;
-const ROUNDS: usize = 5;
 /// Messages of each bot that wait when the version changes, and as many that come right after.
 const WAITING: usize = 4;

@@ -197,7 +197,7 @@ impl Bot {
         around: &mut Surroundings,
         progress: &mut Progress,
     ) {
-        let mut old = std::mem::take(&mut self.slots);
+        let mut old = std::mem::replace(&mut self.slots, Vec::with_capacity(scripts.len()));
         for uses in scripts {
             let before = old.iter().position(|slot| slot.uses.name == uses.name).map(|at| old.remove(at));
             let slot = match before {

@@ -34,6 +34,17 @@ pub(super) struct Declared {
     pub arities: Arc<BTreeMap<String, Vec<usize>>>,
 }
 
+impl Declared {
+    /// Gives back room for declarations that will not come: each bot has its own.
+    pub(super) fn shrink(&mut self) {
+        self.handlers.shrink_to_fit();
+        self.commands.shrink_to_fit();
+        self.every.shrink_to_fit();
+        self.cron.shrink_to_fit();
+        self.webhooks.shrink_to_fit();
+    }
+}
+
 /// `on(event, opts, f)`
 #[derive(Clone)]
 pub(super) struct Handler {

@@ -205,7 +205,8 @@ impl Instance {
                 "the top level of a script must run to its end: no `return` there",
             ));
         };
-        let declared = turn.declared.take().map(|declared| *declared).unwrap_or_default();
+        let mut declared = turn.declared.take().map(|declared| *declared).unwrap_or_default();
+        declared.shrink();
         instance.check_config(&declared)?;
         instance.config = Config(Arc::new(merged(&instance.uses.config, &declared)));
         instance.global = global;

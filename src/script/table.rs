@@ -43,13 +43,12 @@ fn script(slot: &Slot) -> Script {
         Some(_) => None,
         None => Some(slot.trouble.as_ref().map_or_else(String::new, |why| why.message.clone())),
     };
-    Script {
-        name: slot.uses.name.clone(),
-        version: version.to_owned(),
-        parked,
-        handlers: running.iter().flat_map(|i| &i.declared.handlers).map(handler).collect(),
-        commands: running.iter().flat_map(|i| &i.declared.commands).map(command).collect(),
-    }
+    let mut handlers: Vec<Entry> = running.iter().flat_map(|i| &i.declared.handlers).map(handler).collect();
+    let mut commands: Vec<Entry> = running.iter().flat_map(|i| &i.declared.commands).map(command).collect();
+    // Every bot has a table: room for more entries would be paid a thousand times.
+    handlers.shrink_to_fit();
+    commands.shrink_to_fit();
+    Script { name: slot.uses.name.clone(), version: version.to_owned(), parked, handlers, commands }
 }
 
 fn handler(handler: &Handler) -> Entry {
