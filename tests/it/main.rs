@@ -14,6 +14,7 @@ mod crash;
 mod delivery;
 #[cfg(feature = "demo")]
 mod demo;
+mod directions;
 mod docs;
 #[cfg(feature = "demo")]
 mod guide;
