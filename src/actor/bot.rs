@@ -16,7 +16,7 @@ use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, Parked, ScriptStanding};
 use crate::script::error::ScriptError;
 use crate::script::pool::BotHandle;
-use crate::script::{BotSpec, Cooldown, Delivery, QueueFull, ScriptState, ScriptUse, Sink, Stanza, Turned};
+use crate::script::{BotSpec, Cooldown, Delivery, ScriptState, ScriptUse, Sink, Stanza, Turned};
 use crate::session;
 use crate::store::session::Received;
 use crate::xml;
@@ -68,9 +68,10 @@ impl Bot {
     /// Hands the pool as much as its queue takes, in order.
     fn feed(&mut self) {
         let Some(handle) = &self.handle else { return };
-        while let Some(delivery) = self.overflow.pop_front() {
-            if let Err(QueueFull(delivery)) = handle.deliver(delivery) {
-                self.overflow.push_front(*delivery);
+        while !self.overflow.is_empty() {
+            let group = next_group(&mut self.overflow);
+            if let Err(group) = handle.deliver_group(group) {
+                group.into_iter().rev().for_each(|delivery| self.overflow.push_front(delivery));
                 // A turn may have ended between the refusal and the word that we wait: try once more.
                 if self.hungry.swap(true, Ordering::SeqCst) {
                     return;
@@ -78,6 +79,14 @@ impl Bot {
             }
         }
     }
+}
+
+/// What one stanza has become: it is queued and committed as a whole.
+fn next_group(waiting: &mut VecDeque<Delivery>) -> Vec<Delivery> {
+    let number = waiting.front().and_then(|delivery| delivery.number);
+    let more = |delivery: &&Delivery| number.is_some() && delivery.number == number;
+    let count = waiting.iter().take_while(more).count().max(1);
+    waiting.drain(..count).collect()
 }
 
 impl Actor for Bot {
@@ -174,6 +183,8 @@ impl Sink for PoolSink {
         if turned.kept {
             drill::die_at(Point::AfterCommit);
         }
+        // Before the bot's next row can be claimed.
+        self.ledger.done(&turned.handled, turned.kept);
         if self.hungry.swap(false, Ordering::SeqCst) {
             self.to_bot.push(());
         }

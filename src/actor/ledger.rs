@@ -21,6 +21,8 @@ struct Inner {
     durable: u32,
     /// Deliveries that are open, by token.
     open: BTreeMap<u64, Open>,
+    /// The token that was opened last: deliveries are handled in order, so it is the last to be done.
+    latest: u64,
     /// Tokens of stanzas that no stream counts.
     uncounted: u64,
     /// Handled, and not written to the store yet.
@@ -111,8 +113,14 @@ impl Ledger {
         }
         if parts > 0 {
             inner.open.insert(token, Open { parts, marks });
-        } else {
-            inner.unsaved.add(marks);
+            inner.latest = token;
+            return;
+        }
+        // A position covers all that came before it, and some of that may not be handled yet.
+        let latest = inner.latest;
+        match inner.open.get_mut(&latest) {
+            Some(open) => open.marks.add(marks),
+            None => inner.unsaved.add(marks),
         }
     }
 
@@ -188,11 +196,6 @@ impl Ledger {
         } else {
             inner.keep_read(&received.positions);
         }
-    }
-
-    /// An archive is read up to here, by nothing that was delivered.
-    pub fn note_position(&self, position: Position) {
-        self.inner().unsaved.add(Marks { keys: Vec::new(), positions: vec![position] });
     }
 
     /// How far archives were read when the process started.
@@ -316,6 +319,20 @@ mod tests {
         ledger.on_stanza(token, Some(1), 1, marks);
         assert_eq!(ledger.claim(&[token]).positions, [position]);
         assert_eq!(ledger.take_unsaved(), Received::default());
+    }
+
+    #[test]
+    fn a_position_waits_for_everything_that_came_before_it() {
+        let ledger = Ledger::default();
+        ledger.begin(1, 0);
+        let (first, second) = (arrive(&ledger, 1, 1), arrive(&ledger, 2, 1));
+        let position = Position { archive: "a".into(), id: "9".into(), stamp: jiff::Timestamp::UNIX_EPOCH };
+        let marks = Marks { keys: vec![], positions: vec![position.clone()] };
+        ledger.on_stanza(ledger.token(Some(3)), Some(3), 0, marks);
+        assert_eq!(ledger.take_unsaved(), Received::default());
+        assert_eq!(ledger.claim(&[first]).positions, []);
+        ledger.done(&[first], true);
+        assert_eq!(ledger.claim(&[second]).positions, [position]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod chronicle;
 mod fate;
+mod handle;
 mod lost;
 mod still;
 mod worker;
@@ -16,7 +17,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::cron::Schedule;
-use crate::event::room::RoomsView;
 use crate::ids::Seed;
 use crate::jid::BareJid;
 use crate::moment::Moment;
@@ -29,7 +29,7 @@ use crate::script::hook::{Hook, Hooks};
 use crate::script::host::Host;
 use crate::script::instance::Surroundings;
 use crate::script::lane::Lane;
-use crate::script::metrics::{Metric, Metrics};
+use crate::script::metrics::Metrics;
 use crate::script::outside::Outside;
 use crate::script::overlay::Overlay;
 use crate::script::pool::chronicle::{Before, Chronicle};
@@ -38,11 +38,11 @@ use crate::script::rooms::{Rooms, Seats};
 use crate::script::stack;
 use crate::script::table::Table;
 use crate::script::ticker::Ticker;
-use crate::script::trace::{Trace, Traces};
+use crate::script::trace::Traces;
 use crate::script::turn::Identity;
 use crate::script::turnstile::Turnstile;
 use crate::script::worst::Worst;
-use crate::script::{BotSpec, Delivery, QueueFull, Roles, ScriptState, ScriptUse, Sink};
+use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink};
 use crate::store::error::StoreError;
 
 /// How a pool is started.
@@ -289,91 +289,6 @@ impl Drop for Pool {
     }
 }
 
-impl BotHandle {
-    /// Queues an event behind those that wait.
-    ///
-    /// # Errors
-    /// [`QueueFull`] when as many wait as the bot may have: hold the stanza and try again after the next
-    /// [`Sink::turned`].
-    pub fn deliver(&self, delivery: Delivery) -> Result<(), QueueFull> {
-        self.shared.offer(&self.cell, delivery)
-    }
-
-    /// Replaces the scripts between two turns. A script whose version and configuration are as before keeps its
-    /// state; timers and stored values carry over by the script's name. One whose new version fails to load goes
-    /// on in the old one.
-    pub fn swap(&self, scripts: Vec<ScriptUse>) {
-        locked(&self.cell.state).swaps.push_back(scripts);
-        self.shared.schedule(&self.cell);
-    }
-
-    /// Replaces who the admins are and who has which role, from the next command on, how many events may wait (at least one), and what the
-    /// bot does by the clock. Events that wait already stay.
-    pub fn configure(&self, admins: Vec<BareJid>, roles: Roles, queue: usize, schedules: Vec<Schedule>) {
-        *locked_write(&self.cell.identity.people) = People { admins, roles };
-        self.cell.capacity.store(queue.max(1), Ordering::Relaxed);
-        locked(&self.cell.state).schedules = Some(schedules);
-        self.shared.schedule(&self.cell);
-    }
-
-    /// Shows the scripts how the bot's rooms are, from the next call on.
-    pub fn show_rooms(&self, rooms: Arc<RoomsView>) {
-        self.cell.identity.rooms.show(&self.cell.identity.name, rooms);
-    }
-
-    /// Events that wait.
-    pub fn queued(&self) -> usize {
-        locked(&self.cell.state).events
-    }
-
-    /// The bot's scripts, as they were after the last replacement or failure.
-    pub fn scripts(&self) -> Vec<ScriptState> {
-        locked(&self.cell.scripts).clone()
-    }
-
-    /// What the bot made of its last events, the oldest first.
-    pub fn traces(&self) -> Vec<Trace> {
-        locked(&self.cell.traces).all()
-    }
-
-    /// What the bot's scripts count.
-    pub fn metrics(&self) -> Vec<Metric> {
-        self.cell.identity.metrics.all()
-    }
-
-    /// The most that one turn, or the loading of one script, has taken so far.
-    pub fn worst(&self) -> Worst {
-        *locked(&self.cell.worst)
-    }
-
-    /// Whether the bot runs on the slow lane, because a turn took long.
-    pub fn is_slow(&self) -> bool {
-        locked(&self.cell.state).slow
-    }
-
-    /// Ends the bot after the turn it is in; events that wait are dropped unhandled.
-    pub fn remove(self) {
-        let dropped = {
-            let mut state = locked(&self.cell.state);
-            state.removed = true;
-            state.events = 0;
-            std::mem::take(&mut state.items)
-        };
-        locked_write(&self.shared.addresses).remove(&self.cell.identity.jid);
-        self.cell.identity.rooms.vacate(&self.cell.identity.name);
-        let mut bots = locked(&self.shared.bots);
-        let name = &self.cell.identity.name;
-        if bots.get(name).is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&self.cell))) {
-            bots.remove(name);
-            locked_write(&self.shared.names).remove(name);
-        }
-        drop(bots);
-        // A bot of the same name gets the timers that this one did not.
-        self.shared.ticker.lost(dropped.iter().filter_map(batch::timer));
-        self.shared.schedule(&self.cell);
-    }
-}
-
 impl Shared {
     /// The bot of that name.
     pub(super) fn bot(&self, name: &str) -> Option<Arc<Cell>> {
@@ -387,6 +302,20 @@ impl Shared {
             // What comes back is what was offered.
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Queues events as a whole if there is room for one; else gives them back.
+    fn offer_group(&self, cell: &Arc<Cell>, group: Vec<Delivery>) -> Result<(), Vec<Delivery>> {
+        {
+            let mut state = locked(&cell.state);
+            if state.removed || state.events >= cell.capacity.load(Ordering::Relaxed) {
+                return Err(group);
+            }
+            state.events += group.len();
+            state.items.extend(group.into_iter().map(Item::Event));
+        }
+        self.schedule(cell);
+        Ok(())
     }
 
     /// Queues something from outside if there is room; else gives it back.

@@ -193,7 +193,11 @@ impl Session {
             (None, None) => (Place::Newest, None),
         };
         let only_end = reached.is_none();
-        let known = reached.filter(|_| seek.is_some());
+        // Behind the position itself everything is new, be it of the same second.
+        let known = reached.filter(|reached| {
+            let after = seek.as_ref().map(|seek| seek.after.as_deref());
+            !reached.id.is_empty() && after.is_some_and(|after| after != Some(reached.id.as_str()))
+        });
         let walk = Walk {
             archive,
             query: String::new(),

@@ -59,6 +59,29 @@ fn a_process_that_dies_while_its_session_begins_leaves_nothing_that_the_next_one
     }
 }
 
+/// Kills at no particular moment, some with a server that has forgotten the session when the next process comes.
+#[test]
+fn kills_at_any_moment_lose_nothing_and_repeat_nothing() {
+    for resumption in [Duration::from_secs(300), Duration::from_millis(300)] {
+        let world = world_with(resumption);
+        let mut ann = world.person("ann");
+        let mut process = world.online();
+        assert_eq!(ann.ask("counter", "first"), "re first");
+        for round in 0..8_u64 {
+            (1..=15).for_each(|number| ann.say("counter", &format!("{round} {number}")));
+            // Each round a little later: while they are read, turned, sent, acknowledged.
+            std::thread::sleep(Duration::from_millis(round * round * 3));
+            process.kill();
+            process = world.online();
+        }
+        ann.say("counter", "report");
+        let (replies, report) = until_report(&mut ann);
+        let expected: Vec<String> =
+            (0..8).flat_map(|round| (1..=15).map(move |number| format!("re {round} {number}"))).collect();
+        assert_eq!((report.as_str(), replies), ("121 in all, 121 different", expected), "{resumption:?}");
+    }
+}
+
 /// Rule 1: the control. Whoever acknowledges what was read and not kept loses it.
 #[test]
 fn a_stanza_that_is_acknowledged_before_it_is_kept_is_lost() {
@@ -99,7 +122,9 @@ fn what_came_in_the_meantime_is_read_from_the_archive() {
     let first = world.online();
     let mut ann = world.person("ann");
     assert_eq!(ann.ask("counter", "0"), "re 0");
-    for point in ["nothing", "MamBeforeCommit@1", "MamAfterCommit@1", "MamAfterCommit@2", "BeforeCommit@1"] {
+    const POINTS: [&str; 5] =
+        ["nothing", "MamBeforeCommit@1", "MamAfterCommit@1", "MamAfterCommit@2", "BeforeCommit@1"];
+    for point in POINTS {
         let process =
             if point == "nothing" { None } else { Some(world.run_with(&[("RHAPSODE_DRILL", point)])) };
         match &process {
@@ -113,12 +138,25 @@ fn what_came_in_the_meantime_is_read_from_the_archive() {
     }
     let last = world.online();
     assert_eq!(last.account("counter")["resumed"], false);
-    for point in ["nothing", "MamBeforeCommit@1", "MamAfterCommit@1", "MamAfterCommit@2", "BeforeCommit@1"] {
-        for number in 1..=60 {
-            assert_eq!(ann.text("counter"), format!("re {point} {number}"));
+    let expected: Vec<String> =
+        POINTS.iter().flat_map(|point| (1..=60).map(move |number| format!("re {point} {number}"))).collect();
+    ann.say("counter", "report");
+    let (replies, report) = until_report(&mut ann);
+    assert_eq!(report, "301 in all, 301 different", "{replies:?}");
+    let lost: Vec<&String> = expected.iter().filter(|text| !replies.contains(text)).collect();
+    assert!(lost.is_empty() && replies == expected, "lost {lost:?}; {replies:?}");
+}
+
+/// All replies until the report, and the report.
+fn until_report(ann: &mut Person) -> (Vec<String>, String) {
+    let mut replies = Vec::new();
+    loop {
+        let text = ann.text("counter");
+        if !text.starts_with("re ") {
+            return (replies, text);
         }
+        replies.push(text);
     }
-    assert_eq!(ann.ask("counter", "report"), "301 in all, 301 different");
 }
 
 /// Rule 2: a session whose archive was not read to its end is resumed by a process that must know it.

@@ -247,7 +247,6 @@ impl Account {
         Board::add(&self.board.turns, u64::from(turned.turns));
         Board::add(&self.board.failed, turned.failures.len() as u64);
         self.outstanding = self.outstanding.saturating_sub(turned.handled.len());
-        self.ledger.done(&turned.handled, turned.kept);
         self.acknowledge(now);
         for (row, action) in turned.actions {
             self.queue_action(now, row, action);

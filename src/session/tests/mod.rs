@@ -1,5 +1,6 @@
 //! Conversations of one account with its server, as they look on the wire.
 
+mod archive;
 mod login;
 mod messages;
 mod remarks;
@@ -41,6 +42,8 @@ struct Account {
     now: Moment,
     /// Recipient, text and id of everything that was sent.
     sent: Vec<(String, String, String)>,
+    /// Ids of its own messages that an archive holds.
+    own_archived: Vec<String>,
 }
 
 const BARE: &str = "bot@example.org";
@@ -59,6 +62,7 @@ impl Account {
             session: Session::new(config, Seed([1; 32])),
             now: Moment { at: Instant::now(), wall },
             sent: Vec::new(),
+            own_archived: Vec::new(),
         }
     }
 
@@ -118,8 +122,11 @@ impl Account {
             all.push(match self.session.poll_output() {
                 SessionOutput::CaughtUp { .. }
                 | SessionOutput::LoggedIn { .. }
-                | SessionOutput::OwnArchived { .. }
                 | SessionOutput::RoomsChanged => continue,
+                SessionOutput::OwnArchived { id } => {
+                    self.own_archived.push(id);
+                    continue;
+                }
                 SessionOutput::Event(event) => Got::Event(event),
                 SessionOutput::Idle(_) => return all,
                 SessionOutput::SaveRoster(roster) => Got::Saved(roster),
