@@ -29,6 +29,8 @@ pub enum Action {
     RosterRemove { jid: BareJid },
     /// One of the four subscription verbs, RFC 6121 §3.
     Subscription { to: BareJid, verb: crate::event::SubscriptionVerb },
+    /// Get a place for a file of `size` bytes, XEP-0363; the `<slot/>` comes as `Event::Answer` with the same token.
+    Upload { token: String, name: String, mime: Option<String>, size: u64 },
 }
 
 /// A message to be sent.

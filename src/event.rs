@@ -18,7 +18,7 @@ pub enum Event {
     Bounce(Bounce),
     /// A contact's chat state changed, XEP-0085.
     ChatState { from: Jid, state: ChatState },
-    /// A link to a file, XEP-0066. Nothing is fetched. Where the message's body is nothing but the
+    /// A link to a file, XEP-0066 or XEP-0447. Nothing is fetched. Where the message's body is nothing but the
     /// link, there is no [`Event::Message`] beside it.
     File(FileLink),
     /// Somebody asks the account to come into a room.
@@ -245,6 +245,12 @@ pub struct FileLink {
     pub url: String,
     /// Description by the sender.
     pub description: Option<String>,
+    /// The file's name without a path, where the sender tells it.
+    pub name: Option<String>,
+    /// Its media type, as the sender says.
+    pub mime: Option<String>,
+    /// Its size in bytes, as the sender says.
+    pub size: Option<u64>,
 }
 
 /// A change of the roster.

@@ -19,6 +19,8 @@ pub struct HostPattern {
     name: Name,
     /// The only port; the scheme's own where none is named.
     port: Option<u16>,
+    /// Whether it may lead to a private address.
+    private: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +93,15 @@ impl std::error::Error for Refused {}
 impl HostPattern {
     /// Names every host, for tests, where nothing leaves the machine.
     pub fn any() -> Self {
-        Self { text: "*".to_owned(), plain: true, name: Name::Any, port: None }
+        Self { text: "*".to_owned(), plain: true, name: Name::Any, port: None, private: false }
+    }
+
+    /// Names exactly the host and port of `url`, which must be `https`, and no address of this machine or its
+    /// network behind it unless `private`.
+    pub fn exactly(url: &Url, private: bool) -> Option<Self> {
+        let host = url.host_str().filter(|host| url.scheme() == "https" && !host.is_empty())?;
+        let text = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Some(Self { private, ..Self::parse(&text)? })
     }
 
     /// Reads an entry; `None` where it is none.
@@ -106,7 +116,7 @@ impl HostPattern {
         }
         if let Ok(address) = rest.parse::<Ipv6Addr>() {
             let name = Name::Address(IpAddr::V6(address));
-            return Some(Self { plain, name, port: None, text });
+            return Some(Self { plain, name, port: None, private: false, text });
         }
         let (below, rest) = match rest.strip_prefix("*.") {
             Some(rest) => (true, rest),
@@ -126,7 +136,7 @@ impl HostPattern {
             Host::Ipv4(address) => Name::Address(IpAddr::V4(address)),
             Host::Ipv6(address) => Name::Address(IpAddr::V6(address)),
         };
-        Some(Self { plain, name, port, text })
+        Some(Self { plain, name, port, private: false, text })
     }
 
     /// As the operator wrote it.
@@ -223,7 +233,10 @@ pub fn check(url: &Url, allowed: &[HostPattern]) -> Result<(), Refused> {
 /// Whether a connection to `address`, found for the host of `url`, may be made: it is a public one, or an entry
 /// is this very address.
 pub fn reachable(address: IpAddr, url: &Url, allowed: &[HostPattern]) -> bool {
-    is_public(address) || allowed.iter().any(|pattern| pattern.names_address(address, url))
+    let granted = |pattern: &HostPattern| {
+        pattern.names_address(address, url) || (pattern.private && pattern.names(url))
+    };
+    is_public(address) || allowed.iter().any(granted)
 }
 
 /// Whether an address belongs to the internet at large, and not to this machine, its network or a special use

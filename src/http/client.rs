@@ -115,7 +115,8 @@ impl Asker {
         let mut hop = Hop { url, method, headers: request.headers.clone(), body: request.body.clone() };
         for _ in 0..=REDIRECTS {
             let response = self.hop(&hop, &request.allowed).await?;
-            match next(&hop, &response)? {
+            let following = if request.redirects { next(&hop, &response)? } else { None };
+            match following {
                 Some(following) => {
                     hosts::check(&following.url, &request.allowed)
                         .map_err(|refused| format!("redirected, and {refused}"))?;

@@ -215,6 +215,7 @@ fn request(url: &str, entries: &[&str]) -> HttpRequest {
         timeout: Duration::from_secs(10),
         limit: 262_144,
         allowed: entries.iter().map(|entry| HostPattern::parse(entry).expect("an entry")).collect(),
+        redirects: true,
     }
 }
 

@@ -382,6 +382,9 @@ impl Bot {
             }
             return;
         }
+        if self.slot_given(answer, host, around, progress) {
+            return;
+        }
         let waiting =
             |slot: &Slot| slot.instance.as_ref().is_some_and(|i| i.requests.contains(&answer.token));
         let Some(at) = self.slots.iter().position(waiting) else {

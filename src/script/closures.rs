@@ -29,18 +29,18 @@ pub(super) enum Fate {
     PutBack,
 }
 
-/// Closures that wait, by what names them.
-pub(super) struct Closures<Name> {
-    waiting: BTreeMap<Name, Arc<FnPtr>>,
+/// Closures that wait, by what names them; or files that wait to be uploaded.
+pub(super) struct Closures<Name, What = FnPtr> {
+    waiting: BTreeMap<Name, Arc<What>>,
     /// Those that a turn of the open row has called.
-    spent: BTreeMap<Name, Arc<FnPtr>>,
+    spent: BTreeMap<Name, Arc<What>>,
     /// Those that a turn of the open row has taken back.
-    cancelled: BTreeMap<Name, Arc<FnPtr>>,
+    cancelled: BTreeMap<Name, Arc<What>>,
     /// Those among all of them that the open row has brought.
     fresh: BTreeSet<Name>,
 }
 
-impl<Name> Default for Closures<Name> {
+impl<Name, What> Default for Closures<Name, What> {
     fn default() -> Self {
         Self {
             waiting: BTreeMap::new(),
@@ -51,15 +51,15 @@ impl<Name> Default for Closures<Name> {
     }
 }
 
-impl<Name: Clone + Ord> Closures<Name> {
+impl<Name: Clone + Ord, What> Closures<Name, What> {
     /// Notes one that is to be called later.
-    pub(super) fn keep(&mut self, name: Name, function: FnPtr) {
+    pub(super) fn keep(&mut self, name: Name, function: What) {
         self.fresh.insert(name.clone());
         self.waiting.insert(name, Arc::new(function));
     }
 
     /// Takes one to be called.
-    pub(super) fn call(&mut self, name: &Name) -> Option<Arc<FnPtr>> {
+    pub(super) fn call(&mut self, name: &Name) -> Option<Arc<What>> {
         let (name, function) = self.waiting.remove_entry(name)?;
         self.spent.insert(name, function.clone());
         Some(function)
@@ -89,7 +89,7 @@ impl<Name: Clone + Ord> Closures<Name> {
 
     /// Ends the open row. Gives the closures that nobody needs any more; what they hold is the script's memory.
     #[must_use]
-    pub(super) fn settle(&mut self, fate: Fate) -> Vec<Arc<FnPtr>> {
+    pub(super) fn settle(&mut self, fate: Fate) -> Vec<Arc<What>> {
         let (spent, cancelled) = (std::mem::take(&mut self.spent), std::mem::take(&mut self.cancelled));
         let fresh = std::mem::take(&mut self.fresh);
         let mut dead = Vec::new();

@@ -26,6 +26,7 @@ use crate::script::metrics::Changes;
 use crate::script::overlay::Overlay;
 use crate::script::trace::{self, Written};
 use crate::script::turn::{self, Effects, Identity, Lines, Turn};
+use crate::script::upload::Parcel;
 use crate::script::web::Fetch;
 use crate::script::worst;
 use crate::script::{Limits, Permissions, ScriptUse};
@@ -45,6 +46,8 @@ pub(super) struct Instance {
     pub after: Closures<i64>,
     /// Closures that wait for an answer, by token.
     pub requests: Closures<String>,
+    /// Files that wait for a slot, by token.
+    pub uploads: Closures<String, Parcel>,
     /// The scope beside that of the script, see [`crate::script::dialog`].
     pub beside: Arc<str>,
     identity: Arc<Identity>,
@@ -176,6 +179,7 @@ impl Instance {
             generation,
             after: Closures::default(),
             requests: Closures::default(),
+            uploads: Closures::default(),
             beside: dialog::beside(&uses.name),
             identity: identity.clone(),
             permissions: Arc::new(uses.permissions.clone()),
@@ -322,11 +326,15 @@ impl Instance {
         for (token, function) in effects.requests {
             self.requests.keep(token, function);
         }
+        for (token, parcel) in effects.uploads {
+            self.uploads.keep(token, parcel);
+        }
         (effects.actions, after)
     }
 
     /// Ends the row that its last turns were part of.
     pub(super) fn settle(&mut self, fate: Fate) {
+        drop(self.uploads.settle(fate));
         let after = self.after.settle(fate).into_iter();
         let dead: Vec<Option<FnPtr>> =
             after.chain(self.requests.settle(fate)).map(|function| Arc::try_unwrap(function).ok()).collect();
@@ -365,6 +373,7 @@ impl Instance {
             answers: self.declared.answers.clone(),
             waiting: self.after.names().copied().collect::<BTreeSet<i64>>(),
             asked: self.requests.len(),
+            uploading: self.uploads.len(),
             loaded: None,
             declared: None,
             hops: around.hops,

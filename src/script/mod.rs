@@ -58,6 +58,7 @@ mod ticker;
 pub mod trace;
 mod turn;
 mod turnstile;
+mod upload;
 mod values;
 mod verdict;
 pub mod waiting;

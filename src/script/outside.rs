@@ -43,6 +43,8 @@ pub struct HttpRequest {
     pub limit: usize,
     /// Hosts that the operator grants the script.
     pub allowed: Vec<HostPattern>,
+    /// Whether redirects are followed; without, they are the answer.
+    pub redirects: bool,
 }
 
 /// An answer.

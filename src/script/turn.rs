@@ -31,6 +31,7 @@ use crate::script::rates::Rates;
 use crate::script::reserved;
 use crate::script::roles::People;
 use crate::script::rooms::Rooms;
+use crate::script::upload::Parcel;
 use crate::script::values;
 use crate::script::web::{self, Fetch};
 use crate::script::{Limits, Permissions};
@@ -105,6 +106,8 @@ pub(super) struct Turn {
     pub waiting: BTreeSet<i64>,
     /// Closures that wait for answers.
     pub asked: usize,
+    /// Files on their way.
+    pub uploading: usize,
     /// The engine's state when loading had come to its end.
     pub loaded: Option<GlobalRuntimeState>,
     /// What is being declared; absent in handlers.
@@ -133,6 +136,8 @@ pub(super) struct Effects {
     pub requests: Vec<(String, FnPtr)>,
     /// Requests to the web.
     pub fetches: Vec<Fetch>,
+    /// Files to be uploaded, by the token of their slot.
+    pub uploads: Vec<(String, Parcel)>,
     /// Changes of metrics.
     pub metrics: Changes,
     /// Closures that are no longer to be called.

@@ -21,6 +21,7 @@ use crate::script::memory;
 use crate::script::outside::{HttpOutcome, HttpRequest, INTERRUPTED, PER_BOT};
 use crate::script::pool::{Cell, Shared};
 use crate::script::turn::Identity;
+use crate::script::upload::Uploaded;
 use crate::store::TimerRow;
 
 /// Name of the timers that guard requests; no script can read it.
@@ -46,6 +47,8 @@ pub(super) struct Ticket {
 pub(super) enum Wanted {
     /// By the event `answer:NAME`, even after the script was replaced.
     Event { name: String, data: Value, guard: i64 },
+    /// By whoever waits for a file to be uploaded.
+    File(Arc<Uploaded>),
     /// By a function of the script that runs now.
     Function,
 }
@@ -90,7 +93,7 @@ impl Reply {
     pub(super) fn data(&self) -> &Value {
         match &self.ticket.wanted {
             Wanted::Event { data, .. } => data,
-            Wanted::Function => &Value::Null,
+            Wanted::File(_) | Wanted::Function => &Value::Null,
         }
     }
 
@@ -105,7 +108,7 @@ impl Reply {
     pub(super) fn guard(&self) -> Option<i64> {
         match self.ticket.wanted {
             Wanted::Event { guard, .. } => Some(guard),
-            Wanted::Function => None,
+            Wanted::File(_) | Wanted::Function => None,
         }
     }
 
@@ -185,6 +188,9 @@ impl Bot {
                 );
                 drop(object);
                 self.charge_kept(at, Arc::strong_count(reply) > held, reply.weight());
+            }
+            Wanted::File(uploaded) => {
+                self.put(&reply.ticket, uploaded, &reply.outcome, host, around, progress);
             }
             Wanted::Function => {
                 let waiting = |slot: &crate::script::bot::Slot| {

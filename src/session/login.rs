@@ -65,6 +65,7 @@ impl Session {
         for purpose in self.pending.clear() {
             self.on_failed(now, purpose, RequestFailed::SessionLost);
         }
+        self.on_uploads_gone();
         self.residents = super::Residents::default();
         self.forget_reading();
         self.on_rooms_gone(now);

@@ -15,6 +15,7 @@ mod request;
 pub mod rooms;
 mod roster;
 mod subscription;
+mod upload;
 mod window;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ use self::pending::Pending;
 use self::presence::Residents;
 use self::rooms::{DesiredRoom, Invites, Rooms};
 use self::roster::Roster;
+use self::upload::Uploads;
 use self::window::Window;
 use crate::action::Action;
 use crate::event::{Contact, Event, RequestFailed};
@@ -165,6 +167,7 @@ pub struct Session {
     roster_changed: bool,
     presence: OwnPresence,
     residents: Residents,
+    uploads: Uploads,
     rooms: Rooms,
     /// Contacts whose request was answered with one of ours: once each, so that two bots that
     /// accept everybody do not go on for ever.
@@ -209,6 +212,7 @@ impl Session {
             roster_changed: false,
             presence: config.presence.clone(),
             residents: Residents::default(),
+            uploads: Uploads::default(),
             rooms: Rooms::new(&config.rooms),
             asked_back: Window::new(ASKED_BACK),
             seen: Window::new(SEEN),

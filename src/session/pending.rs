@@ -39,6 +39,12 @@ pub enum Purpose {
     RosterChange,
     /// To get the roster after login.
     RosterGet,
+    /// To learn whether this entity takes files.
+    UploadInfo { jid: Jid },
+    /// To learn what there is on the server that may take files.
+    UploadItems,
+    /// To get a place for a file.
+    UploadSlot { token: String },
     /// A script asked.
     Script { token: String },
 }

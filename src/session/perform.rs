@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::pending::Purpose;
+use super::upload::Parcel;
 use super::{OwnPresence, Refused, Session, roster};
 use crate::action::{Action, OutgoingMessage, RequestKind};
 use crate::jid::Jid;
@@ -70,6 +71,9 @@ impl Session {
                 }
                 self.send_subscription(&to, verb);
             }
+            Action::Upload { token, name, mime, size } => {
+                self.upload(now, Parcel { token, name, mime, size })?;
+            }
         }
         Ok(())
     }
@@ -124,7 +128,8 @@ pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
         | Action::Room { .. }
         | Action::RosterRemove { .. }
         | Action::RosterSet { .. }
-        | Action::Subscription { .. } => Err(Refused::Invalid { what: "only a message can be kept" }),
+        | Action::Subscription { .. }
+        | Action::Upload { .. } => Err(Refused::Invalid { what: "only a message can be kept" }),
     }
 }
 

@@ -76,7 +76,7 @@ impl Session {
 
     fn on_outcome(&mut self, now: Moment, purpose: Purpose, outcome: Result<Option<Element>, RequestFailed>) {
         match purpose {
-            Purpose::Script { token } => {
+            Purpose::Script { token } | Purpose::UploadSlot { token } => {
                 self.outputs.push_back(SessionOutput::Event(Event::Answer(Answer { token, outcome })));
             }
             // Of a session that is gone nothing is left to go on with.
@@ -91,6 +91,8 @@ impl Session {
             Purpose::RoomPing { room, epoch } => self.on_room_ping(now, &room, epoch, &outcome),
             Purpose::RosterChange => self.warn_refused("roster change refused", outcome),
             Purpose::RosterGet => self.on_roster(now, outcome),
+            Purpose::UploadInfo { jid } => self.on_upload_info(now, jid, outcome),
+            Purpose::UploadItems => self.on_upload_items(now, outcome),
         }
     }
 

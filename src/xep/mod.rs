@@ -24,6 +24,8 @@ pub mod displayed_markers;
 pub mod encryption;
 pub mod entity_time;
 pub mod fallback;
+pub mod file_metadata;
+pub mod file_sharing;
 pub mod hints;
 pub mod last_activity;
 pub mod moderation;
@@ -38,6 +40,7 @@ pub mod replies;
 pub mod retraction;
 pub mod self_ping;
 pub mod stanza_ids;
+pub mod upload;
 pub mod version;
 
 /// Every extension, by number. Service discovery, `docs/xeps.md` and the session read this table.
@@ -62,6 +65,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &displayed_markers::DisplayedMarkers,
     &hints::Hints,
     &stanza_ids::StanzaIds,
+    &upload::Upload,
     &encryption::Encryption,
     &self_ping::SelfPing,
     &occupant_id::OccupantIds,
@@ -69,6 +73,8 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &moderation::Moderation,
     &fallback::Fallback,
     &reactions::Reactions,
+    &file_metadata::FileMetadata,
+    &file_sharing::FileSharing,
     &replies::Replies,
 ];
 

@@ -196,6 +196,7 @@ fn a_certificate_that_nobody_vouches_for_ends_the_request() {
             timeout: Duration::from_secs(10),
             limit: 1_000,
             allowed: HostPattern::parse(&address.to_string()).into_iter().collect(),
+            redirects: true,
         };
         client.fetch(request, Box::new(move |it| drop(sender.send(it))));
         outcome.recv_timeout(PATIENCE).expect("every request is answered")

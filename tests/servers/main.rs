@@ -5,6 +5,7 @@
 
 mod certificates;
 mod demo;
+mod files;
 mod fleet;
 mod foreign_client;
 mod login;

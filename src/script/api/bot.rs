@@ -10,6 +10,7 @@ use crate::event::{Contact, SubscriptionVerb};
 use crate::jid::{BareJid, Jid};
 use crate::script::api::events::{state, subscription};
 use crate::script::api::message::send;
+use crate::script::api::upload;
 use crate::script::api::xml::{self, XmlObject};
 use crate::script::api::{Area, Function, check_characters, getter, optional, put};
 use crate::script::declare;
@@ -63,6 +64,13 @@ pub(super) const AREA: Area = Area {
             about: "The same; the answer comes as event `answer:NAME` with `data`, even after the script was replaced.",
             example: r#"on("message", |m| bot::iq("get", m.from, "<ping xmlns='urn:xmpp:ping'/>", "pong", m.place));
 on("answer:pong", |a| bot::send(a.data, "you are there"));"#,
+        },
+        Function {
+            signature: "bot::upload(name: string, mime: string, data: string|blob|Bytes, f: |u|)",
+            about: "Puts a file of at most 1 MiB where the server keeps such, and tells `f` what came of it, unless the script is replaced before that.",
+            example: r#"on("message", |m| bot::upload("note.txt", "text/plain", m.text, |u| {
+    if u.ok { u.send(m.place); } else { m.reply(`not uploaded: ${u.error}`); }
+}));"#,
         },
         Function {
             signature: "bot::contact(jid: string) -> Contact",
@@ -145,6 +153,9 @@ fn register(module: &mut Module) {
     put(module, "iq", |kind: &str, to: &str, payload: Dynamic, f: FnPtr| ask(kind, to, &payload, f));
     put(module, "iq", |kind: &str, to: &str, payload: Dynamic, name: &str, data: Dynamic| {
         ask_by_name(kind, to, &payload, name, &data)
+    });
+    put(module, "upload", |name: &str, mime: &str, data: Dynamic, f: FnPtr| {
+        upload::ask(name, mime, &data, f)
     });
     put(module, "contact", |jid: &str| -> Checked<ContactObject> {
         Ok(ContactObject(address(jid)?.to_bare()))

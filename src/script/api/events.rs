@@ -172,6 +172,21 @@ on("subscribed", |c| log::info(`${c.from} lets me`));"#,
             r#"on("file", |f| log::info(`${f.description}`));"#,
         ),
         function(
+            "f.name: string",
+            "`file`: the file's name without a path, or nothing. The sender's word, like type and size.",
+            r#"on("file", |f| log::info(`${f.name}`));"#,
+        ),
+        function(
+            "f.mime: string",
+            "`file`: its type such as `image/png`, or nothing.",
+            r#"on("file", |f| if f.mime == "image/png" { f.reply("a picture"); });"#,
+        ),
+        function(
+            "f.size: int",
+            "`file`: its size in bytes, or nothing.",
+            r#"on("file", |f| if (f.size ?? 0) > 1000000 { f.reply("that is large"); });"#,
+        ),
+        function(
             "f.reply(text) -> string",
             "`file`: answers it.",
             r#"on("file", |f| { f.reply("thank you"); });"#,
@@ -417,6 +432,11 @@ fn register_file(module: &mut Module) {
     getter(module, "place", |f: &mut FileObject| f.0.place.as_str().to_owned());
     getter(module, "url", |f: &mut FileObject| f.0.url.clone());
     getter(module, "description", |f: &mut FileObject| optional(f.0.description.as_deref()));
+    getter(module, "name", |f: &mut FileObject| optional(f.0.name.as_deref()));
+    getter(module, "mime", |f: &mut FileObject| optional(f.0.mime.as_deref()));
+    getter(module, "size", |f: &mut FileObject| {
+        f.0.size.and_then(|size| i64::try_from(size).ok()).map_or(Dynamic::UNIT, Dynamic::from_int)
+    });
     set(module, "reply", |f: &mut FileObject, text: Dynamic| {
         send(&f.0.place, MessageKind::Chat, None, &text, &Map::new())
     });

@@ -404,6 +404,7 @@ fn request(
         timeout,
         limit,
         allowed: turn.permissions.http.clone(),
+        redirects: true,
     })
 }
 

@@ -9,12 +9,14 @@ use crate::event::room::{Affiliation, Role};
 use crate::event::{ChatState, Class, Message};
 use crate::jid::Jid;
 use crate::script::api::time::Time;
-use crate::script::api::{Area, Function, check_characters, getter, optional, room, words};
+use crate::script::api::{Area, Function, check_characters, getter, optional, room, upload, words};
 use crate::script::declare::{known_keys, text};
 use crate::script::dialog::Asked;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
+use crate::script::memory;
 use crate::script::turn;
+use crate::script::upload::Recipient;
 use crate::stanza::MessageKind;
 use crate::xml::Element;
 
@@ -161,6 +163,11 @@ on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
             "Shows that an answer is being written.",
             r#"on("message", |m| { m.typing(); m.reply("hm"); });"#,
         ),
+        property(
+            "m.reply_file(name: string, mime: string, data: string|blob|Bytes)",
+            "Answers with a file: uploads it, and sends it where an answer goes. If that fails, the log says why; `bot::upload` tells the script.",
+            r#"command("log", "Get the log", |m, a| m.reply_file("log.txt", "text/plain", "nothing has happened"));"#,
+        ),
         property("m.stop()", "No further handler gets this message.", r#"on("message", |m| m.stop());"#),
     ],
     register,
@@ -231,6 +238,17 @@ fn register(module: &mut Module) {
     getter(module, "stanza_id", |m: &mut MessageObject| optional(m.0.message.stanza_id.as_deref()));
     set(module, "reply", |m: &mut MessageObject, text: Dynamic| reply(&m.0.message, &text, &Map::new()));
     set(module, "reply", |m: &mut MessageObject, text: Dynamic, opts: Map| reply(&m.0.message, &text, &opts));
+    set(module, "reply_file", |m: &mut MessageObject, name: &str, mime: &str, data: Dynamic| {
+        let message = &m.0.message;
+        let kind = answer_kind(message.kind);
+        let recipient = memory::uncounted(|| Recipient {
+            to: message.place.clone(),
+            kind,
+            thread: message.thread.clone(),
+            in_room: message.room.is_some() && kind != MessageKind::Groupchat,
+        });
+        upload::ask_and_send(name, mime, &data, recipient)
+    });
     set(module, "typing", |m: &mut MessageObject| -> Checked<()> {
         let to = m.0.message.place.clone();
         turn::act(|turn| turn.push(128, || Action::ChatState { to, state: ChatState::Composing }))
@@ -243,12 +261,17 @@ fn register(module: &mut Module) {
     });
 }
 
-pub(super) fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<String> {
-    let kind = match message.kind {
+/// How a message of that kind is answered.
+fn answer_kind(kind: MessageKind) -> MessageKind {
+    match kind {
         MessageKind::Groupchat => MessageKind::Groupchat,
         MessageKind::Normal => MessageKind::Normal,
         MessageKind::Chat | MessageKind::Headline => MessageKind::Chat,
-    };
+    }
+}
+
+pub(super) fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<String> {
+    let kind = answer_kind(message.kind);
     let thread = message.thread.as_deref();
     if message.room.is_some() && kind != MessageKind::Groupchat {
         return send_with(&message.place, kind, thread, text, opts, || vec![room::marker()]);

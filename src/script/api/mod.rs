@@ -24,6 +24,7 @@ pub mod store;
 pub mod text;
 pub mod time;
 pub mod timer;
+pub mod upload;
 pub mod webhook;
 pub mod xml;
 
@@ -93,6 +94,7 @@ pub const AREAS: &[Area] = &[
     events::AREA,
     remarks::AREA,
     bot::AREA,
+    upload::AREA,
     room::AREA,
     room_events::AREA,
     store::AREA,

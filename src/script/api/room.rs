@@ -315,7 +315,7 @@ pub(super) fn real_jid(jid: Option<&Jid>) -> Dynamic {
 }
 
 /// What a private message in a room carries, XEP-0045 §7.5.
-pub(super) fn marker() -> Element {
+pub(in crate::script) fn marker() -> Element {
     Element::new("x", ns::MUC_USER)
 }
 

@@ -185,6 +185,9 @@ fn events() -> Vec<Event> {
             place: ann,
             url: "https://example.org/a".to_owned(),
             description: None,
+            name: Some("a.png".to_owned()),
+            mime: Some("image/png".to_owned()),
+            size: Some(42),
         }),
         Event::Timer(timer),
     ]

@@ -18,6 +18,7 @@ mod talk;
 mod time;
 mod traces;
 mod turns;
+mod uploads;
 mod web;
 
 use std::path::Path;

@@ -87,6 +87,9 @@ fn p28_a_link_is_a_file() {
         place: jid(ANN),
         url: "https://example.net/a.png".to_owned(),
         description: Some("a cat".to_owned()),
+        name: None,
+        mime: None,
+        size: None,
     };
     // The body repeats the link for those who do not know XEP-0066: it says nothing more.
     let only = format!("<message from='{ANN}'><body>https://example.net/a.png</body>{oob}</message>");
@@ -94,6 +97,29 @@ fn p28_a_link_is_a_file() {
     let beside = format!("<message from='{ANN}'><body>look!</body>{oob}</message>");
     let got = account.feed(&beside);
     assert!(matches!(events(&got)[..], [Event::Message(_), Event::File(found)] if *found == file));
+}
+
+#[test]
+fn p28_a_shared_file_is_one_event_with_name_and_size() {
+    let mut account = Account::online("", |_| {});
+    let url = "https://example.net/a.png";
+    let got = account.feed(&format!(
+        "<message from='{ANN}'><body>{url}</body><x xmlns='jabber:x:oob'><url>{url}</url></x>\
+         <file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>\
+         <media-type>image/png</media-type><name>../a.png</name><size>42</size></file>\
+         <sources><url-data xmlns='http://jabber.org/protocol/url-data' target='{url}'/></sources>\
+         </file-sharing></message>"
+    ));
+    let file = FileLink {
+        from: jid(ANN),
+        place: jid(ANN),
+        url: url.to_owned(),
+        description: None,
+        name: Some("a.png".to_owned()),
+        mime: Some("image/png".to_owned()),
+        size: Some(42),
+    };
+    assert_eq!(events(&got), [&Event::File(file)]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod rooms;
 mod roster;
 mod security;
 mod subscriptions;
+mod uploads;
 
 use std::time::{Duration, Instant};
 

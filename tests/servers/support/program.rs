@@ -16,6 +16,8 @@ pub const LOGIN: Duration = Duration::from_secs(60);
 /// The folder of a configuration.
 pub struct Project {
     folder: PathBuf,
+    /// Authorities that the process takes for those of the system.
+    authorities: Option<PathBuf>,
 }
 
 impl Project {
@@ -27,9 +29,14 @@ impl Project {
             let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scripts/{script}.rhai"));
             fs::copy(&from, folder.join(format!("scripts/{script}.rhai"))).expect("a shipped script");
         }
-        let project = Self { folder };
+        let project = Self { folder, authorities: None };
         project.write("bots.yaml", &config.replace("CA", &ca.display().to_string()));
         project
+    }
+
+    /// The same, where the test bed's authority is one of the system.
+    pub fn trusting(self, ca: &Path) -> Self {
+        Self { authorities: Some(ca.to_owned()), ..self }
     }
 
     /// Writes one file of the folder.
@@ -53,6 +60,9 @@ impl Project {
     fn prepare(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rhapsode"));
         command.arg("--config").arg(self.folder.join("bots.yaml")).stdin(Stdio::null());
+        if let Some(authorities) = &self.authorities {
+            command.env("SSL_CERT_FILE", authorities);
+        }
         command
     }
 
