@@ -2,6 +2,8 @@
 
 /// Content namespace of a client stream, RFC 6120 §4.8.2.
 pub const CLIENT: &str = "jabber:client";
+/// Content namespace of a component's stream, XEP-0114.
+pub const COMPONENT: &str = "jabber:component:accept";
 /// The stream element and its features, RFC 6120 §4.8.1.
 pub const STREAM: &str = "http://etherx.jabber.org/streams";
 /// Conditions of stream errors, RFC 6120 §4.9.2.

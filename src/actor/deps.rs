@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::actor::backoff::{Losses, Pace};
+use crate::actor::component::Word;
 use crate::actor::derive::Derive;
+use crate::actor::inbox::Inbox;
 use crate::config::settings::{Accept, BotSettings, Login, Resource, Room, Settings, Show};
 use crate::ids::{IdSource, Seed, base32};
 use crate::jid::BareJid;
@@ -38,6 +40,7 @@ pub struct Deps {
     reader: Mutex<StoreReader>,
     login: Mutex<LoginQueue>,
     ids: Mutex<IdSource>,
+    hubs: Mutex<BTreeMap<String, Inbox<Word>>>,
     own_bots: Mutex<Arc<BTreeSet<BareJid>>>,
     installation: String,
 }
@@ -70,6 +73,7 @@ impl Deps {
                 losses: Losses::default(),
             }),
             ids: Mutex::new(IdSource::new(seed)),
+            hubs: Mutex::default(),
             own_bots: Mutex::default(),
             store,
             pool,
@@ -86,6 +90,12 @@ impl Deps {
     /// A fresh secret for one actor.
     pub fn seed(&self) -> Seed {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+
+    /// Where the accounts of a component leave what they have to say, whether it runs or not.
+    pub fn hub(&self, component: &str) -> Inbox<Word> {
+        let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        hubs.entry(component.to_owned()).or_default().clone()
     }
 
     /// The next free moment for a login at the account's server.
@@ -213,7 +223,8 @@ pub fn session_config(
         lang: spec.lang.clone(),
         rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
         invites: invites(spec),
-        archive: true,
+        archive: spec.component.is_none(),
+        hosted: spec.component.is_some(),
         ..SessionConfig::new(spec.jid.clone())
     }
 }

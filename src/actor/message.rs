@@ -1,5 +1,6 @@
 //! Every message between the actors.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::dev::{MessageResponse, OneshotSender};
@@ -8,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::actor::status::Board;
 use crate::config::diff::Plan;
-use crate::config::settings::{BotSettings, Settings};
+use crate::config::settings::{BotSettings, ComponentSettings, Settings};
 use crate::cron::Schedule;
 use crate::event::room::RoomsView;
 use crate::jid::{BareJid, Jid};
@@ -92,6 +93,18 @@ impl Message for Reconnect {
 pub struct Stop;
 
 impl Message for Stop {
+    type Result = ();
+}
+
+/// Registry → component: its settings and addresses as they are now.
+pub struct Retune {
+    /// The settings.
+    pub spec: Arc<ComponentSettings>,
+    /// The addresses.
+    pub addresses: Arc<BTreeSet<BareJid>>,
+}
+
+impl Message for Retune {
     type Result = ();
 }
 

@@ -22,6 +22,7 @@
 pub mod account;
 pub mod backoff;
 pub mod bot;
+pub mod component;
 pub mod deps;
 pub mod derive;
 pub mod drill;

@@ -10,6 +10,8 @@ pub enum Part {
     Account,
     /// Its bot.
     Bot,
+    /// A component; the name is that of the component.
+    Component,
 }
 
 /// Tells the registry when the value that holds it goes, also by a panic.

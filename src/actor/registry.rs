@@ -21,6 +21,7 @@ use crate::actor::message::{
     Survey, Surveyed, Swap,
 };
 use crate::actor::notice::{DownNotice, Part};
+use crate::actor::registry::components::Components;
 use crate::actor::status::{Board, State};
 use crate::config::settings::BotSettings;
 use crate::script::ScriptUse;
@@ -45,6 +46,7 @@ pub struct Registry {
     next_arbiter: usize,
     generation: u64,
     entries: BTreeMap<String, Entry>,
+    components: Components,
     downs: Inbox<Down>,
     stopping: Option<oneshot::Sender<StopReport>>,
 }
@@ -125,6 +127,7 @@ impl Registry {
             next_arbiter: 0,
             generation: 0,
             entries: BTreeMap::new(),
+            components: Components::new(),
             downs: Inbox::default(),
             stopping: None,
         }
@@ -193,6 +196,9 @@ impl Registry {
 
     /// An account or a bot is gone. In order, that is the end of it; by a panic, both start again later.
     fn on_down(&mut self, down: Down, ctx: &mut Context<Self>) {
+        if down.part == Part::Component {
+            return self.on_component_down(&down, ctx);
+        }
         let now = Instant::now();
         let Some(entry) = self.entries.get_mut(&down.name) else { return };
         if entry.generation != down.generation {
@@ -234,6 +240,7 @@ impl Registry {
 
     fn report_if_ended(&mut self) {
         if self.entries.values().all(|entry| entry.running.is_none())
+            && self.components_ended()
             && let Some(stopping) = self.stopping.take()
         {
             // Whoever asked may have given up.
@@ -274,6 +281,7 @@ impl Handler<Apply> for Registry {
     fn handle(&mut self, change: Apply, _: &mut Context<Self>) {
         let Apply { settings, plan, mut scripts } = change;
         self.deps.configure(&settings);
+        self.apply_components(&settings);
         for name in &plan.removed {
             self.remove(name);
         }
@@ -298,7 +306,7 @@ impl Registry {
     /// Gives a running bot its new settings. Only a change of the connection costs the connection.
     fn change(&mut self, bot: &BotSettings, scripts: Option<Vec<ScriptUse>>, reconnect: bool) {
         let Some(entry) = self.entries.get_mut(&bot.name) else { return };
-        let other_account = entry.spec.jid != bot.jid;
+        let other_account = entry.spec.jid != bot.jid || entry.spec.component != bot.component;
         entry.spec = Arc::new(bot.clone());
         if let Some(scripts) = &scripts {
             entry.scripts.clone_from(scripts);
@@ -398,5 +406,6 @@ impl Handler<StopAll> for Registry {
     }
 }
 
+mod components;
 #[cfg(test)]
 mod tests;

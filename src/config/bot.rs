@@ -38,6 +38,8 @@ pub struct Partial {
     /// Its address and where it stands.
     pub jid: Option<(BareJid, Place)>,
     password: Option<Password>,
+    /// The component it stands behind, and where that is written.
+    pub component: Option<(String, Place)>,
     server: Option<HostPort>,
     tls: Tls,
     resource: Resource,
@@ -63,7 +65,11 @@ impl Partial {
         Some(BotSettings {
             name: name.to_owned(),
             jid: self.jid?.0,
-            password: self.password?,
+            password: match &self.component {
+                Some(_) => Password::new(String::new()),
+                None => self.password?,
+            },
+            component: self.component.map(|(name, _)| name),
             server: self.server,
             tls: self.tls,
             resource: self.resource,
@@ -104,6 +110,10 @@ impl Reader<'_> {
             }),
             password: value("password")
                 .and_then(|it| self.secrets.read(&mut self.decoder, it, "the password")),
+            component: value("component").and_then(|it| {
+                let name = self.decoder.text(it, "`component`")?.to_owned();
+                Some((name, self.decoder.origin(it)))
+            }),
             server: value("server").and_then(|it| self.decoder.host_port(it, "`server`")),
             tls: value("tls").map(|it| self.tls(it)).unwrap_or_default(),
             resource: value("resource").map(|it| self.resource(it)).unwrap_or_default(),

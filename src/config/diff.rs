@@ -77,7 +77,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Plan {
             continue;
         };
         let lists = [
-            (connection_changes(was, bot), &mut plan.reconnect),
+            (connection_changes((was, old), (bot, new)), &mut plan.reconnect),
             (script_changes((was, old), (bot, new)), &mut plan.rescript),
             (other_changes(was, bot), &mut plan.reconfigure),
         ];
@@ -104,8 +104,17 @@ fn differing(pairs: &[(&str, bool)]) -> Vec<String> {
     pairs.iter().filter(|(_, same)| !same).map(|(key, _)| (*key).to_owned()).collect()
 }
 
-fn connection_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
+fn connection_changes(
+    (old, before): (&BotSettings, &Settings),
+    (new, after): (&BotSettings, &Settings),
+) -> Vec<String> {
+    let component = |bot: &BotSettings, settings: &Settings| {
+        let name = bot.component.as_ref()?;
+        let found = settings.components.iter().find(|component| component.name == *name)?;
+        Some((found.domain.clone(), found.server.clone(), found.secret.clone(), found.insecure))
+    };
     differing(&[
+        ("component", old.component == new.component && component(old, before) == component(new, after)),
         ("jid", old.jid == new.jid),
         ("lang", old.lang == new.lang),
         ("password", old.password == new.password),

@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 
 mod accounts;
 mod bot;
+mod components;
 mod decode;
 pub mod diff;
 mod limits;

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use crate::config::accounts::{self, Accounts, Row};
 use crate::config::bot::{Reader, check_name, normalised};
+use crate::config::components;
 use crate::config::decode::{Decoder, listed};
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    BotSettings, Durability, LOG_LEVELS, Log, LogFormat, Login, Rate, ScriptSettings, Settings, Webhooks,
+    BotSettings, ComponentSettings, Durability, LOG_LEVELS, Log, LogFormat, Login, Rate, ScriptSettings,
+    Settings, Webhooks,
 };
 use crate::config::web;
 use crate::config::yaml::{Entry, Kind, Node};
@@ -34,6 +36,7 @@ pub fn resolve(file: &Path, root: &Node, decoder: Decoder, surroundings: &Surrou
         reader,
         defaults: Node::empty(),
         templates: Vec::new(),
+        components: Vec::new(),
         bots: Vec::new(),
         names: BTreeMap::new(),
         addresses: BTreeMap::new(),
@@ -51,9 +54,21 @@ pub fn resolve(file: &Path, root: &Node, decoder: Decoder, surroundings: &Surrou
     let storage_folder = rest.storage.clone();
     let settings = (!diagnostics.iter().any(Diagnostic::is_error)).then(|| {
         let mut bots = whole.bots;
+        let mut components = whole.components;
+        components.sort_by(|left, right| left.name.cmp(&right.name));
         bots.sort_by(|left, right| left.name.cmp(&right.name));
         let Rest { storage, durability, webhooks, login, log } = rest;
-        Settings { file: file.to_owned(), storage, durability, bots, scripts, webhooks, login, log }
+        Settings {
+            file: file.to_owned(),
+            storage,
+            durability,
+            components,
+            bots,
+            scripts,
+            webhooks,
+            login,
+            log,
+        }
     });
     Inspection { settings, scripts: shown, storage: Some(storage_folder), bots, diagnostics }
 }
@@ -63,6 +78,7 @@ struct Whole<'a> {
     reader: Reader<'a>,
     defaults: Node,
     templates: Vec<Entry>,
+    components: Vec<ComponentSettings>,
     bots: Vec<BotSettings>,
     names: BTreeMap<String, Place>,
     addresses: BTreeMap<BareJid, Place>,
@@ -96,6 +112,14 @@ impl Whole<'_> {
             self.reader.scripts.declare_all(&mut self.reader.decoder, &scripts.value);
         }
         self.read_layers(root);
+        let components = root.get("components").map(|it| it.value.clone());
+        let components = components.iter().flat_map(Node::entries).collect::<Vec<_>>();
+        if let Some(node) = root.get("components") {
+            self.reader.decoder.named(&node.value, "components");
+        }
+        for entry in &components {
+            self.components.extend(components::read(&mut self.reader, entry));
+        }
         if let Some(bots) = root.get("bots") {
             for entry in self.reader.decoder.named(&bots.value, "bots").unwrap_or_default() {
                 self.read_bot(entry);
@@ -105,6 +129,9 @@ impl Whole<'_> {
             for item in self.reader.decoder.list(&files.value, "accounts files").unwrap_or_default() {
                 self.read_accounts(item);
             }
+        }
+        for entry in &components {
+            self.read_addresses(entry);
         }
         if self.names.is_empty() && !self.reader.decoder.problems.iter().any(Diagnostic::is_error) {
             let found = Diagnostic::warning("config::no_bots", "no bot is configured");
@@ -200,8 +227,11 @@ impl Whole<'_> {
     /// Reads the merged keys of a bot and keeps it if it is whole.
     fn finish(&mut self, name: &str, place: Place, node: &Node) {
         let partial = self.reader.partial(node);
+        if let Some((component, at)) = partial.component.clone() {
+            self.check_component(&component, &at, partial.jid.as_ref().map(|(jid, _)| jid));
+        }
         for key in ["jid", "password"] {
-            if node.get(key).is_none() {
+            if node.get(key).is_none() && (key == "jid" || node.get("component").is_none()) {
                 let hint = match key {
                     "jid" => "write `jid: name@example.org`",
                     _ => "write `password: { env: NAME }`, or another origin",
@@ -295,6 +325,68 @@ impl Whole<'_> {
         own.push(config_entry(columns, row, &used));
         let own = Node { span: item.span.clone(), kind: Kind::Map(own), from_row: false };
         self.finish(&name, row.place.clone(), &node.overlaid(&own, REPLACED));
+    }
+
+    /// The bots that a component's `addresses` stand for.
+    fn read_addresses(&mut self, component: &Entry) {
+        let Some(addresses) = component.value.get("addresses") else { return };
+        let Some(domain) =
+            self.components.iter().find(|it| it.name == component.key).map(|it| it.domain.clone())
+        else {
+            return;
+        };
+        // Anything else was told when the component was read.
+        let Kind::List(items) = &addresses.value.kind else { return };
+        for item in items {
+            for (name, place) in components::localparts(&mut self.reader, item) {
+                self.read_address(component, domain.domain(), name, place, item);
+            }
+        }
+    }
+
+    fn read_address(&mut self, component: &Entry, domain: &str, name: String, place: Place, item: &Node) {
+        if !check_name(&mut self.reader.decoder, &name, &place, "a bot") {
+            return;
+        }
+        if let Some(first) = self.names.get(&name) {
+            let found = Diagnostic::error("config::duplicate_key", format!("two bots are named `{name}`"));
+            let found = found.at(place, "again here").at(first.clone(), "first here");
+            return self.reader.decoder.note(found);
+        }
+        self.names.insert(name.clone(), place.clone());
+        let mut node = self.defaults.clone();
+        if let Some(template) = component.value.get("template") {
+            let columns = ["name".to_owned()];
+            let cell = |column: &str| (column == "name").then(|| name.clone());
+            node = self.with_template(node, &template.value, &columns, &cell);
+        }
+        let own = [("jid", format!("{name}@{domain}")), ("component", component.key.clone())];
+        let entry = |(key, text): (&str, String)| {
+            let kind = Kind::Scalar { text, plain: false };
+            let value = Node { span: item.span.clone(), kind, from_row: false };
+            Entry { key: key.to_owned(), key_span: item.span.clone(), value }
+        };
+        let kind = Kind::Map(own.into_iter().map(entry).collect());
+        let own = Node { span: item.span.clone(), kind, from_row: false };
+        self.finish(&name, place, &node.overlaid(&own, REPLACED));
+    }
+
+    /// The component of a bot exists, and the bot's address is at its domain.
+    fn check_component(&mut self, name: &str, at: &Place, jid: Option<&BareJid>) {
+        let Some(component) = self.components.iter().find(|it| it.name == name) else {
+            let names: Vec<&str> = self.components.iter().map(|it| it.name.as_str()).collect();
+            let hint = did_you_mean(name, names.iter().copied())
+                .unwrap_or_else(|| "declare it under `components`".to_owned());
+            let message = format!("no component is named `{name}`");
+            let found = Diagnostic::error("config::unknown_component", message).hint(hint);
+            return self.reader.decoder.note(found.at(at.clone(), "unknown component"));
+        };
+        if let Some(jid) = jid.filter(|jid| jid.domain() != component.domain.domain()) {
+            let message = format!("{jid} is not at the domain of component `{name}`");
+            let found = Diagnostic::error("config::component_domain", message);
+            let hint = format!("its addresses end in `@{}`", component.domain);
+            self.reader.decoder.note(found.hint(hint).at(at.clone(), "this component"));
+        }
     }
 
     fn read_rest(&mut self, root: &Node, surroundings: &Surroundings<'_>) -> Rest {

@@ -24,7 +24,9 @@ pub struct Settings {
     pub storage: PathBuf,
     /// What a commit survives.
     pub durability: Durability,
-    /// Every account, from `bots` and from `accounts_files`, sorted by name.
+    /// The external components, sorted by name.
+    pub components: Vec<ComponentSettings>,
+    /// Every account, from `bots`, `accounts_files` and `components`, sorted by name.
     pub bots: Vec<BotSettings>,
     /// Every script some bot uses or `scripts` declares, by name.
     pub scripts: BTreeMap<String, ScriptSettings>,
@@ -52,8 +54,10 @@ pub struct BotSettings {
     pub name: String,
     /// Its address; always with a localpart.
     pub jid: BareJid,
-    /// Its password.
+    /// Its password; empty behind a component.
     pub password: Password,
+    /// The component it stands behind, instead of an account of its own.
+    pub component: Option<String>,
     /// Where to connect instead of asking DNS.
     pub server: Option<HostPort>,
     /// How the connection is secured.
@@ -89,6 +93,23 @@ pub struct BotSettings {
     /// The reason it stays offline, empty when none was given; `None` while it runs.
     pub paused: Option<String>,
     /// Where it stands: its key in `bots.yaml` or its line in an accounts file.
+    pub place: Place,
+}
+
+/// An external component, XEP-0114.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentSettings {
+    /// Its name in the file.
+    pub name: String,
+    /// The domain it serves.
+    pub domain: BareJid,
+    /// Where the server listens for it.
+    pub server: HostPort,
+    /// What it and the server both know.
+    pub secret: Password,
+    /// Whether it may leave this machine, in the clear.
+    pub insecure: bool,
+    /// Where it stands.
     pub place: Place,
 }
 

@@ -48,6 +48,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const KEPT: &[&str] = &[archive::NS, carbons::NS, stanza_ids::NS];
 
 impl Login {
+    /// A login that asks nobody for anything.
+    pub fn complete() -> Self {
+        Self { step: Step::Complete, ..Self::default() }
+    }
+
     /// Whether presence was sent and scripts know that they are online.
     pub fn is_complete(&self) -> bool {
         self.step == Step::Complete
@@ -71,6 +76,9 @@ impl Session {
         self.on_rooms_gone(now);
         self.online_since = now.wall;
         self.last_active = Some(now.at);
+        if self.config.hosted {
+            return self.start_hosted_login(now);
+        }
         self.login = Login { step: Step::AwaitRoster, discovering: 2, announced: BTreeSet::new() };
         let versioning = features.has_child("ver", ns::ROSTER_VERSIONING);
         let query = self.roster.query(versioning);
@@ -176,7 +184,7 @@ impl Session {
     pub(super) fn send_presence(&mut self) {
         let super::OwnPresence { show, status, priority } = &self.presence;
         let presence = available(*show, status.as_deref(), *priority);
-        self.send(presence.with_child(caps::element(&self.ver)));
+        self.broadcast(&presence.with_child(caps::element(&self.ver)));
         self.tell_rooms();
     }
 

@@ -3,6 +3,7 @@
 //! Give one input. Then take outputs until `Idle`. Then give the next input.
 
 pub mod archive;
+mod hosted;
 mod incoming;
 mod known;
 mod login;
@@ -71,6 +72,8 @@ pub struct SessionConfig {
     pub rooms: Vec<DesiredRoom>,
     /// Whose invitations it follows.
     pub invites: Invites,
+    /// It stands behind an external component, XEP-0114: no server keeps its roster or tells its presence.
+    pub hosted: bool,
 }
 
 /// Subscription policy, RFC 6121 §3.1. Whatever it says, scripts are told of the request.
@@ -208,7 +211,9 @@ impl Session {
             online_since: Timestamp::UNIX_EPOCH,
             login: Login::default(),
             pending: Pending::default(),
-            roster: Roster::cached(config.roster.as_ref()),
+            roster: Roster::cached(
+                config.roster.clone().or(config.hosted.then(CachedRoster::hosted)).as_ref(),
+            ),
             roster_changed: false,
             presence: config.presence.clone(),
             residents: Residents::default(),
@@ -377,7 +382,7 @@ impl Session {
     /// The owner is about to close the stream: others learn that the account goes.
     pub fn on_closing(&mut self) {
         if self.login.is_complete() {
-            self.send(stanza::presence::unavailable(None));
+            self.broadcast(&stanza::presence::unavailable(None));
         }
     }
 
@@ -474,6 +479,7 @@ impl SessionConfig {
             receipts: true,
             rooms: Vec::new(),
             invites: Invites::default(),
+            hosted: false,
         }
     }
 }

@@ -99,6 +99,10 @@ impl Session {
         if kind == RequestKind::Set && payload.ns() == ns::ROSTER {
             return Err(Refused::Forbidden { what: "the roster is changed by its own functions" });
         }
+        if self.config.hosted && to.as_ref().is_none_or(|to| self.own.is_self(to)) {
+            let what = "behind a component there is no account to ask: name whom to ask";
+            return Err(Refused::Invalid { what });
+        }
         check(&payload)?;
         let kind = match kind {
             RequestKind::Get => "get",
@@ -113,6 +117,10 @@ impl Session {
             return Err(Refused::Busy);
         }
         check(&query)?;
+        if self.config.hosted {
+            self.change_hosted_roster(&query);
+            return Ok(());
+        }
         self.ask(now, "set", None, query, ROSTER_PATIENCE, Purpose::RosterChange);
         Ok(())
     }

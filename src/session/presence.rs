@@ -97,7 +97,7 @@ impl Session {
             PresenceType::Error(_) => PresenceKind::Error,
             PresenceType::Unavailable => PresenceKind::Unavailable,
             // Servers answer probes, §4.3.2.
-            PresenceType::Probe => return,
+            PresenceType::Probe => return self.on_probe(&from),
             verb => return self.on_subscription(&presence, verb, &from),
         };
         let status = presence.status(&self.config.lang).map(|status| status.text.clone());

@@ -24,7 +24,11 @@ impl Session {
     }
 
     fn on_request(&mut self, now: Moment, head: &Head, set: bool, payload: &Element) {
-        if set && payload.is("query", ns::ROSTER) && self.own.is_account(head.from.as_ref()) {
+        if set
+            && !self.config.hosted
+            && payload.is("query", ns::ROSTER)
+            && self.own.is_account(head.from.as_ref())
+        {
             return self.on_roster_push(head, payload);
         }
         let account = xep::Account {

@@ -144,6 +144,11 @@ fn bad_request() -> StanzaError {
     StanzaError::new(ErrorKind::Modify, "bad-request")
 }
 
+/// As the `subscription` of an item has it.
+pub fn state_name(state: SubscriptionState) -> &'static str {
+    STATES.iter().find(|(_, known)| *known == state).map_or("none", |(name, _)| name)
+}
+
 const STATES: &[(&str, SubscriptionState)] = &[
     ("both", SubscriptionState::Both),
     ("from", SubscriptionState::From),

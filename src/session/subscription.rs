@@ -39,6 +39,9 @@ impl Session {
         };
         let from = from.to_bare();
         let text = presence.status(&self.config.lang).map(|status| status.text.clone());
+        if !self.on_hosted_subscription(&from, verb) {
+            return;
+        }
         if verb == SubscriptionVerb::Subscribe && self.accepts(&from) {
             self.accept(&from);
         }
@@ -47,12 +50,14 @@ impl Session {
 
     /// Sends one of the four verbs. The server wants the bare JID, §3.1.1.
     pub(super) fn send_subscription(&mut self, to: &BareJid, verb: SubscriptionVerb) {
+        self.on_own_verb(to, verb);
         let id = self.ids.next_id();
         let presence = Element::new("presence", ns::CLIENT)
             .with_attr("id", id)
             .with_attr("to", to.as_str())
             .with_attr("type", verb.as_str());
         self.send(presence);
+        self.after_own_verb(to, verb);
     }
 
     fn accepts(&self, from: &BareJid) -> bool {

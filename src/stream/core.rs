@@ -145,7 +145,12 @@ impl Core {
 
     /// Writes our stream header, in one piece with what follows.
     pub fn say_header(&mut self, header: &Element) {
-        match writer::write_open(header, ns::CLIENT, self.outputs.bytes()) {
+        self.say_header_of(header, ns::CLIENT);
+    }
+
+    /// The same with another content namespace.
+    pub fn say_header_of(&mut self, header: &Element, content_ns: &str) {
+        match writer::write_open(header, content_ns, self.outputs.bytes()) {
             Ok(()) => self.header_sent = true,
             Err(error) => self.fault(What::Unwritable { error }),
         }
@@ -314,7 +319,7 @@ impl Core {
         self.await_next(now, Phase::AwaitClose);
     }
 
-    fn end_in_order(&mut self) {
+    pub fn end_in_order(&mut self) {
         if let Some(session) = self.session.as_mut().filter(|_| self.managed) {
             session.forget();
         }

@@ -89,6 +89,8 @@ pub enum What {
     BindMissing,
     /// The resource was refused, RFC 6120 §7.7.
     BindRefused { error: StanzaError },
+    /// The server does not take the component, XEP-0114.
+    ComponentRefused { condition: Condition, text: Option<String> },
     /// No connection came about: DNS, TCP.
     ConnectFailed { detail: String },
     /// The transport ended without `</stream:stream>`.
@@ -217,6 +219,7 @@ fn rule(what: &What) -> Rule {
         What::AuthenticationRefused { .. } => row(Ours, None, Next::WaitForConfig),
         What::BindMissing => row(Peer, Some(C::UnsupportedFeature), Next::Later(Pause::Certificate)),
         What::BindRefused { error } => row(Peer, None, after_bind_error(error)),
+        What::ComponentRefused { .. } => row(Ours, None, Next::WaitForConfig),
         What::ConnectFailed { .. } => row(Transport, None, Next::Reconnect),
         What::ConnectionLost { .. } => row(Transport, None, Next::Reconnect),
         What::HandledTooHigh { .. } => row(Peer, Some(C::UndefinedCondition), Next::Reconnect),

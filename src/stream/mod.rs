@@ -11,6 +11,7 @@
 mod acks;
 mod auth;
 mod bind;
+pub mod component;
 mod core;
 pub mod fault;
 mod features;
@@ -34,6 +35,7 @@ use bytes::Bytes;
 use crate::ids::Seed;
 use crate::jid::{BareJid, FullJid};
 use crate::stanza::StanzaError;
+use crate::stream::component::Handshake;
 use crate::stream::core::Core;
 use crate::stream::fault::{Fault, StreamError, What};
 use crate::stream::initiating::Initiator;
@@ -58,6 +60,9 @@ pub struct Stream {
 
 /// What is left to negotiate, and for whom. Gone once the stream is online.
 enum Role {
+    Component(Option<Box<Handshake>>),
+    /// One address behind a component: its owner gives stanzas and takes bytes.
+    Hosted(FullJid),
     Initiating(Option<Box<Initiator>>),
     Receiving(Box<Receiver>),
 }
@@ -155,6 +160,8 @@ pub enum NotReady {
     Offline,
     /// The stanza is larger than the peer accepts; sending it would end the stream.
     TooLarge { bytes: usize, limit: usize },
+    /// It names no recipient, and nobody adds one on a component's stream.
+    Unaddressed,
     /// It cannot be written as XML.
     Unwritable(WriteError),
 }
@@ -379,7 +386,7 @@ impl Stream {
             self.core.trusted = tls.verified;
             match &mut self.role {
                 Role::Initiating(Some(initiator)) => initiator.on_secured(&mut self.core, now, tls),
-                Role::Initiating(None) => {}
+                Role::Component(_) | Role::Hosted(_) | Role::Initiating(None) => {}
                 Role::Receiving(receiver) => receiver.on_secured(&mut self.core, now, tls),
             }
         }
@@ -455,7 +462,13 @@ impl Stream {
     }
 
     /// Sends a stanza. Under stream management it is kept until the peer has acknowledged it.
-    pub fn send(&mut self, now: Instant, stanza: Element) -> Result<Ticket, NotReady> {
+    pub fn send(&mut self, now: Instant, mut stanza: Element) -> Result<Ticket, NotReady> {
+        if let Role::Hosted(own) = &self.role {
+            if !component::is_addressed(&stanza) {
+                return Err(NotReady::Unaddressed);
+            }
+            component::stamp(&mut stanza, own);
+        }
         self.core.send(now, &stanza)
     }
 
@@ -467,7 +480,10 @@ impl Stream {
     /// Ends the stream in order: what is queued goes out, what is unacknowledged is waited for a
     /// little, then `</stream:stream>` in both directions. [`StreamEvent::Closed`] tells the end.
     pub fn close(&mut self, now: Instant) {
-        self.core.close(now);
+        match self.role {
+            Role::Hosted(_) if self.core.phase != Phase::Ended => self.core.end_in_order(),
+            _ => self.core.close(now),
+        }
     }
 
     /// Takes out what resumption needs, after a fault or instead of closing. A stream that was
@@ -543,11 +559,16 @@ impl Stream {
             (Piece::Header((reader, header)), Role::Receiving(receiver)) => {
                 receiver.on_header(&mut self.core, now, reader, &header);
             }
-            (Piece::Header(_), Role::Initiating(None)) => {}
+            (Piece::Header((reader, header)), Role::Component(Some(handshake))) => {
+                handshake.on_header(&mut self.core, now, reader, &header);
+            }
+            (Piece::Header(_), Role::Component(None) | Role::Hosted(_) | Role::Initiating(None)) => {}
             (Piece::Element(element), role) if self.core.phase.takes_stanzas() => {
                 if let Some(element) = self.core.on_element_online(now, element) {
                     match role {
-                        Role::Initiating(_) => self.core.unexpected(&element),
+                        Role::Component(_) | Role::Hosted(_) | Role::Initiating(_) => {
+                            self.core.unexpected(&element)
+                        }
                         Role::Receiving(receiver) => receiver.on_element_online(&mut self.core, element),
                     }
                 }
@@ -558,13 +579,18 @@ impl Stream {
             (Piece::Element(element), Role::Receiving(receiver)) => {
                 receiver.on_element(&mut self.core, now, element);
             }
-            (Piece::Element(_), Role::Initiating(None)) => {}
+            (Piece::Element(element), Role::Component(Some(handshake))) => {
+                handshake.on_element(&mut self.core, now, element);
+            }
+            (Piece::Element(_), Role::Component(None) | Role::Hosted(_) | Role::Initiating(None)) => {}
         }
-        if self.core.phase.takes_stanzas()
-            && let Role::Initiating(initiator @ Some(_)) = &mut self.role
-        {
+        if self.core.phase.takes_stanzas() {
             // Passwords and features are of no more use.
-            *initiator = None;
+            match &mut self.role {
+                Role::Component(handshake) => *handshake = None,
+                Role::Initiating(initiator) => *initiator = None,
+                Role::Hosted(_) | Role::Receiving(_) => {}
+            }
         }
     }
 

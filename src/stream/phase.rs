@@ -17,7 +17,7 @@
 //! both:  Online ─▶ AwaitLastAck ─▶ AwaitClose ─▶ Ended
 //! ```
 //!
-//! With direct TLS both begin in `AwaitSecured`. A fault leads from anywhere to `Ended`.
+//! A component goes from `AwaitHeader` through `AwaitHandshake` to `Online`. With direct TLS both begin in `AwaitSecured`. A fault leads from anywhere to `Ended`.
 
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub enum Phase {
     AwaitEnabled,
     /// Initiating: `<stream:features/>`.
     AwaitFeatures,
+    /// Component: the answer to the handshake, XEP-0114.
+    AwaitHandshake,
     /// The other side's stream header.
     AwaitHeader,
     /// Initiating: keys that the owner derives.
@@ -105,6 +107,7 @@ impl Phase {
             | Self::AwaitChallenge
             | Self::AwaitEnabled
             | Self::AwaitFeatures
+            | Self::AwaitHandshake
             | Self::AwaitProceed
             | Self::AwaitResponse
             | Self::AwaitResumed
@@ -122,6 +125,7 @@ impl Phase {
             Self::AwaitClose => "the end of the stream",
             Self::AwaitEnabled => "stream management",
             Self::AwaitFeatures => "the stream features",
+            Self::AwaitHandshake => "the answer to the handshake",
             Self::AwaitHeader => "the stream header",
             Self::AwaitKeys => "the keys",
             Self::AwaitLastAck | Self::AwaitProbe => "an acknowledgement",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::printable::printable;
-use crate::stream::fault::{Circumstances, Fault, HeaderProblem, Next, Pause, StreamError, What};
+use crate::stream::fault::{Circumstances, Condition, Fault, HeaderProblem, Next, Pause, StreamError, What};
 use crate::stream::{Hangup, NotReady};
 
 impl Fault {
@@ -52,6 +52,17 @@ impl fmt::Display for What {
             Self::MechanismMissing { reason } => write!(f, "no login mechanism fits: {reason}"),
             Self::ResumptionStuck => f.write_str("the resumed session does not answer"),
             Self::SaslBroken { error } => write!(f, "the login went wrong: {error}"),
+            Self::ComponentRefused { condition, text } => {
+                f.write_str(match condition {
+                    Condition::NotAuthorized => "the server refuses the component's secret",
+                    Condition::Conflict => "another connection serves the component's domain",
+                    _ => "the server does not know a component of this domain",
+                })?;
+                match text {
+                    Some(text) => write!(f, " (it says: {})", printable(text)),
+                    None => Ok(()),
+                }
+            }
             Self::Silence => f.write_str("the server has fallen silent"),
             Self::StreamClosed => f.write_str("the server closed the stream"),
             Self::StreamError(error) => error.fmt(f),
@@ -101,6 +112,7 @@ impl fmt::Display for NotReady {
             Self::TooLarge { bytes, limit } => {
                 write!(f, "the stanza has {bytes} bytes; the server takes {limit}")
             }
+            Self::Unaddressed => f.write_str("it names no recipient"),
             Self::Unwritable(error) => error.fmt(f),
         }
     }

@@ -57,6 +57,15 @@ impl Reader {
         self
     }
 
+    /// The same reader where elements without a prefix are of `default_ns`, whatever the header says: for a stream
+    /// whose content namespace is another name for that one.
+    #[must_use]
+    pub fn with_default_ns(mut self, default_ns: impl Into<Atom>) -> Self {
+        self.inherited.retain(|(prefix, _)| !prefix.is_empty());
+        self.inherited.push((Box::from(""), default_ns.into()));
+        self
+    }
+
     /// Reads the start tag of a stream element, as the framer gives it.
     pub fn header(frame: &str) -> Result<(Self, StreamHeader), XmlError> {
         check_characters(frame)?;

@@ -141,6 +141,8 @@ impl Account {
     fn queue_login(&mut self, ctx: &mut Context<Self>) {
         let now = self.deps.now();
         let at = match self.management {
+            // The one stream of the component is there or not.
+            None if self.is_hosted() => now.at,
             // ejabberd counts a moment longer what the connection of a killed process had brought: whoever resumes at
             // once is told too little, and sends it twice.
             Some(_) if self.adopted && drill::holds(Rule::Settle) => now.at + SETTLED,
@@ -174,6 +176,9 @@ impl Account {
         self.connection += 1;
         self.phase = Phase::Connected;
         self.set_state(State::Connecting, "", None);
+        if let Some(component) = self.spec.component.clone() {
+            return self.join(&component);
+        }
         let owner = Owner { account: ctx.address(), connection: self.connection };
         self.link = Some(net::link::spawn(self.target(), self.deps.tls.clone(), owner));
     }
@@ -254,8 +259,11 @@ impl Account {
 
     /// The stream has said its last word.
     pub(super) fn on_stream_end(&mut self, now: Moment) {
-        if let Some(link) = self.link.take() {
-            link.hang_up();
+        match self.link.take() {
+            // The link is everybody's.
+            Some(_) if self.is_hosted() => self.leave(self.connection),
+            Some(link) => link.hang_up(),
+            None => {}
         }
         let was_online = self.take_online();
         if let Some(mut stream) = self.stream.take() {
@@ -364,6 +372,7 @@ impl Account {
     pub(super) fn reconnect_now(&mut self, ctx: &mut Context<Self>) {
         self.backoff.reset();
         self.conflicts = Conflicts::default();
+        self.wake_component();
         self.close(Then::Reconnect, ctx);
     }
 
@@ -401,6 +410,7 @@ impl Account {
     }
 
     fn drop_connection(&mut self) {
+        self.leave(self.connection);
         self.connection += 1;
         self.link = None;
         self.gate = None;

@@ -102,7 +102,8 @@ impl Account {
             // Unless the stream says more, which it does next.
             self.on_word(self.before, None);
         }
-        self.schedule_ping(now, sm);
+        // The component looks after the connection of its accounts.
+        self.schedule_ping(now, sm || self.is_hosted());
         self.board.online(now.wall, resumed);
         self.management = None;
         tracing::info!(bot = %self.spec.name, %jid, resumed, mechanism = mechanism.name(), "online");

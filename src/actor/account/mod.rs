@@ -4,6 +4,7 @@
 //! outputs are drained. Losing a connection is a state, see [`connect`].
 
 mod connect;
+mod hosted;
 mod inbound;
 mod kept;
 mod outbox;
@@ -12,6 +13,7 @@ mod rooms;
 mod sending;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use actix::prelude::SendError;
@@ -23,6 +25,7 @@ use crate::actor::account::kept::Kept;
 use crate::actor::account::outbox::Outbox;
 use crate::actor::account::sending::Dying;
 use crate::actor::backoff::Backoff;
+use crate::actor::component::Routed;
 use crate::actor::deps::Deps;
 use crate::actor::drill;
 use crate::actor::inbox::{Inbox, Wake};
@@ -66,6 +69,10 @@ pub struct Account {
 
     bot: Recipient<Deliver>,
     from_bot: Inbox<Turned>,
+    /// What its component has to say, where it stands behind one.
+    routed: Inbox<(u64, Routed)>,
+    /// Stanzas of the component that are not handled.
+    load: Arc<AtomicUsize>,
     /// Deliveries of this turn, handed over as one message.
     outgoing: Vec<Delivery>,
     /// Deliveries that are not committed.
@@ -161,6 +168,8 @@ impl Account {
             conflicts: Conflicts::default(),
             bot,
             from_bot,
+            routed: Inbox::default(),
+            load: Arc::default(),
             outgoing: Vec::new(),
             outstanding: 0,
             gate: None,
@@ -214,6 +223,7 @@ impl Account {
         self.finish_draining(now, ctx);
         self.hand_over(now);
         self.open_gate(now);
+        self.show_load();
         self.wait_for_link(ctx);
         self.save_latest_roster();
         self.schedule_flush(now);
@@ -365,6 +375,7 @@ impl Actor for Account {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.from_bot.attach(ctx.address().recipient());
+        self.routed.attach(ctx.address().recipient());
         self.kept.attach(ctx.address().recipient());
         self.load_session();
         self.load_written();
@@ -403,6 +414,11 @@ impl Handler<Wake> for Account {
         let now = self.deps.now();
         for turned in self.from_bot.take() {
             self.on_turned(now, turned);
+        }
+        for (connection, routed) in self.routed.take() {
+            self.on_routed(now, connection, routed);
+            // An end of the stream that stands in between concerns what came before it only.
+            self.stream_due = self.drain_stream(now, ctx);
         }
         for kept in self.kept.take() {
             self.on_kept(now, kept);

@@ -207,7 +207,12 @@ impl Account {
                 Written::Yes
             }
             Err(NotReady::Full | NotReady::Offline) => Written::NoRoom(waiting),
-            Err(unsendable @ (NotReady::NotStanza | NotReady::TooLarge { .. } | NotReady::Unwritable(_))) => {
+            Err(
+                unsendable @ (NotReady::NotStanza
+                | NotReady::TooLarge { .. }
+                | NotReady::Unaddressed
+                | NotReady::Unwritable(_)),
+            ) => {
                 tracing::error!(bot = %self.spec.name, %unsendable, "a message is dropped");
                 if waiting.row > 0 {
                     self.outbox.acknowledged.push(waiting.row);

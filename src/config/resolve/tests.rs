@@ -167,6 +167,42 @@ fn everything_of_the_contract_is_understood() {
     assert_eq!((fixed.resource.clone(), fixed.paused.clone()), (Resource::Fixed("desk".to_owned()), None));
 }
 
+#[test]
+fn components_make_bots_of_their_addresses() {
+    let settings = good(
+        "templates: { shop: { config: { shop: \"{name}\" } } }\n\
+         components:\n  gate:\n    domain: bots.example.org\n    server: 127.0.0.1:5347\n    \
+         secret: { env: KEY }\n    template: shop\n    addresses: [\"shop-{08..10}\", info]\n\
+         bots:\n  desk: { jid: desk@bots.example.org, component: gate }\n",
+    );
+    let names: Vec<&str> = settings.bots.iter().map(|bot| bot.name.as_str()).collect();
+    assert_eq!(names, ["desk", "info", "shop-08", "shop-09", "shop-10"]);
+    assert!(settings.bots.iter().all(|bot| bot.component.as_deref() == Some("gate")));
+    assert_eq!(settings.bots[2].jid.as_str(), "shop-08@bots.example.org");
+    assert_eq!(settings.bots[2].config["shop"], json!("shop-08"));
+    assert_eq!(settings.components[0].secret.reveal(), "KEY");
+}
+
+#[test]
+fn components_in_the_clear_stay_on_this_machine_and_bots_at_their_domain() {
+    let text = |server: &str, more: &str, jid: &str, component: &str| {
+        format!(
+            "components: {{ gate: {{ domain: bots.example.org, server: \"{server}\", secret: {{ env: K }}{more} }} }}\n\
+             bots: {{ a: {{ jid: {jid}, component: {component} }} }}\n"
+        )
+    };
+    let names = |text: &str| -> Vec<&str> {
+        read(text, &|_| Some("x".to_owned())).diagnostics.iter().map(|it| it.name).collect()
+    };
+    let fine = "a@bots.example.org";
+    assert!(names(&text("[::1]:5347", "", fine, "gate")).is_empty());
+    assert_eq!(names(&text("10.0.0.1:5347", "", fine, "gate")), ["config::insecure_component"]);
+    assert_eq!(names(&text("xmpp.example.org:5347", "", fine, "gate")), ["config::insecure_component"]);
+    assert!(names(&text("10.0.0.1:5347", ", insecure_network: true", fine, "gate")).is_empty());
+    assert_eq!(names(&text("[::1]:5347", "", "a@example.org", "gate")), ["config::component_domain"]);
+    assert_eq!(names(&text("[::1]:5347", "", fine, "gat")), ["config::unknown_component"]);
+}
+
 /// A value that no key can have is a problem at every key: so every key of the table is read.
 #[test]
 fn every_key_of_the_table_is_decoded() {
@@ -273,6 +309,7 @@ fn document(part: &str, line: &str) -> String {
             let name = if line.starts_with("name") { "" } else { "name: a\n          " };
             format!("scripts:\n  s:\n    permissions:\n      webhooks:\n        - {name}{line}")
         }
+        "component" => format!("components:\n  c:\n    {line}"),
         "login" | "log" | "admin" | "webhooks" => format!("{part}:\n  {line}"),
         other => panic!("no document for {other}"),
     }

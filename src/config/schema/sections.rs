@@ -1,7 +1,7 @@
 //! The table of all keys.
 
 use crate::config::schema::{Section, Shape, key, parts};
-use crate::config::web;
+use crate::config::{components, web};
 
 /// All maps of the file.
 pub const SECTIONS: &[Section] = &[
@@ -54,6 +54,12 @@ pub const SECTIONS: &[Section] = &[
                 "Many accounts from CSV files, one line each.",
             ),
             key(
+                "components",
+                Shape::Named(&Shape::Section("component")),
+                "",
+                "External components by name: many addresses over one stream to a server that you run.",
+            ),
+            key(
                 "secrets",
                 Shape::Named(&Shape::Section("secret")),
                 "",
@@ -64,7 +70,7 @@ pub const SECTIONS: &[Section] = &[
             key("log", Shape::Section("log"), "", "What is logged."),
             key("admin", Shape::Section("admin"), "", "How the running process is controlled."),
         ],
-        later: &["components", "metrics", "alerts", "notify", "include"],
+        later: &["metrics", "alerts", "notify", "include"],
     },
     Section {
         name: "bot",
@@ -72,7 +78,18 @@ pub const SECTIONS: &[Section] = &[
         meaning: "One account. `defaults` and each of `templates` take the same keys, without `template`.",
         keys: &[
             key("jid", Shape::Address, "", "Its address. Required."),
-            key("password", Shape::Section("secret"), "", "Where its password comes from. Required."),
+            key(
+                "password",
+                Shape::Section("secret"),
+                "",
+                "Where its password comes from. Required, except behind a component.",
+            ),
+            key(
+                "component",
+                Shape::Text,
+                "",
+                "The component it stands behind: its `jid` is at that domain, and it has no `password`.",
+            ),
             key("template", Shape::Text, "", "The template it starts from."),
             key(
                 "server",
@@ -182,6 +199,7 @@ pub const SECTIONS: &[Section] = &[
         ],
         later: &[],
     },
+    components::COMPONENT,
     web::PERMISSIONS,
     web::WEBHOOK_GRANT,
     Section {

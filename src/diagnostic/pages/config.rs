@@ -35,6 +35,16 @@ pub(super) const PAGES: &[Page] = &[
         "The hint lists them. `docs/configuration.md` says what each means.",
     ),
     page(
+        "config::component_addresses",
+        "an entry of `addresses` is not understood",
+        "Each entry is a localpart, `echo`, or one range of them: `shop-{1..250}`, with zeros `shop-{001..250}`. The domain is the component's.",
+    ),
+    page(
+        "config::component_domain",
+        "a bot is not at the domain of its component",
+        "A server takes from a component only stanzas of the component's domain; one other sender would end the stream of all its bots.",
+    ),
+    page(
         "config::count",
         "a list is too long",
         "There is an upper bound so that no file can use up the memory of the process.",
@@ -73,6 +83,11 @@ pub(super) const PAGES: &[Page] = &[
         "config::host",
         "this is no host",
         "Hosts that a script may ask are written like `api.example.net`, `*.example.net`, or `http://localhost:8080`, without a path.",
+    ),
+    page(
+        "config::insecure_component",
+        "a component would leave this machine in the clear",
+        "The stream of an external component (XEP-0114) knows no TLS: its secret's proof and every message could be read and changed on the way. Connect to loopback, through a tunnel where the server is elsewhere. `insecure_network: true` allows another machine all the same.",
     ),
     page("config::lang", "this is no language", "Languages are written as in BCP 47: `en`, `no`, `pt-BR`."),
     page(
@@ -164,6 +179,11 @@ pub(super) const PAGES: &[Page] = &[
         "config::unknown_column",
         "no column of that name",
         "`{name}` is the name of the bot, every other `{column}` is one of the accounts file. Two braces, `{{`, stand for one.",
+    ),
+    page(
+        "config::unknown_component",
+        "a bot names a component that is not declared",
+        "Components are declared under `components`, by name.",
     ),
     page(
         "config::unknown_key",

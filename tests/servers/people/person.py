@@ -32,6 +32,7 @@ class Person(slixmpp.ClientXMPP):
         self.auto_subscribe = False
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("message", self.on_message)
+        self.add_event_handler("message_error", self.on_message)
         self.register_handler(Callback("question", MatchXPath(QUESTION), self.on_question))
         self.add_event_handler("failed_auth", lambda _: tell(failed="auth"))
         self.add_event_handler("connection_failed", lambda reason: tell(failed=str(reason)))
