@@ -16,7 +16,7 @@ use crate::stream::core::Core;
 use crate::stream::fault::{Condition, HeaderProblem, StreamError, What};
 use crate::stream::phase::Phase;
 use crate::stream::sasl::Mechanism;
-use crate::stream::{Keepalive, Online, Role, Stream, StreamEvent, Window};
+use crate::stream::{Keepalive, NotReady, Online, Role, Stream, StreamEvent, Window};
 use crate::xml::{Element, Limits, Reader, StreamHeader};
 
 /// What a component needs to know.
@@ -137,7 +137,13 @@ pub(super) fn go_online(core: &mut Core, now: Instant, jid: FullJid) {
 
 /// Writes the sender into a stanza of an address behind a component. Whatever stood there: one wrong `from` ends the
 /// stream of all (K-3). Subscriptions go between bare addresses, RFC 6121 §3.1.1.
-pub(super) fn stamp(stanza: &mut Element, own: &FullJid) {
+///
+/// # Errors
+/// [`NotReady::Unaddressed`] where it does not say whom it is for, which on a component's stream nobody adds.
+pub(super) fn stamp(stanza: &mut Element, own: &FullJid) -> Result<(), NotReady> {
+    if !stanza.attr("to").is_some_and(|to| Jid::from_wire(to).is_ok()) {
+        return Err(NotReady::Unaddressed);
+    }
     let subscription = stanza.name() == "presence"
         && matches!(
             stanza.attr("type"),
@@ -145,11 +151,7 @@ pub(super) fn stamp(stanza: &mut Element, own: &FullJid) {
         );
     let from = if subscription { own.to_bare().to_string() } else { own.to_string() };
     stanza.set_attr("from", from);
-}
-
-/// Whether the stanza says whom it is for, which on a component's stream nobody adds.
-pub(super) fn is_addressed(stanza: &Element) -> bool {
-    stanza.attr("to").is_some_and(|to| Jid::from_wire(to).is_ok())
+    Ok(())
 }
 
 /// Bytes of the largest stanza that both Prosody and ejabberd take as they come.
@@ -158,7 +160,7 @@ const STANZA_LIMIT: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{Hangup, NotReady, Output};
+    use crate::stream::{Hangup, Output};
 
     /// XEP-0114 §3; SHA-1 of `abc` is in FIPS 180.
     #[test]

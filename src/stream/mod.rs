@@ -43,7 +43,6 @@ use crate::stream::management::Management;
 use crate::stream::phase::Phase;
 use crate::stream::receiving::Receiver;
 use crate::stream::sasl::Credentials;
-use crate::stream::sasl::channel::Channel;
 use crate::stream::sasl::choose::Preference;
 use crate::stream::sasl::client::Iterations;
 use crate::stream::sasl::keys::{KeyRequest, ScramKeys};
@@ -346,17 +345,6 @@ impl Receiving {
     }
 }
 
-impl Secured {
-    fn channel(&self) -> Channel {
-        Channel {
-            exporter: self.exporter.clone(),
-            end_point: self.end_point.clone(),
-            verified: self.verified,
-            version: Some(if self.tls13 { 0x0304 } else { 0x0303 }),
-        }
-    }
-}
-
 impl Stream {
     /// The end that connects. Its first bytes are due at once, or after `on_secured` with direct TLS.
     pub fn initiating(config: Initiating, seed: Seed, now: Instant) -> Self {
@@ -464,10 +452,7 @@ impl Stream {
     /// Sends a stanza. Under stream management it is kept until the peer has acknowledged it.
     pub fn send(&mut self, now: Instant, mut stanza: Element) -> Result<Ticket, NotReady> {
         if let Role::Hosted(own) = &self.role {
-            if !component::is_addressed(&stanza) {
-                return Err(NotReady::Unaddressed);
-            }
-            component::stamp(&mut stanza, own);
+            component::stamp(&mut stanza, own)?;
         }
         self.core.send(now, &stanza)
     }

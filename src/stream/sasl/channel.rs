@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::stream::Secured;
+
 /// The TLS channel as seen from this end.
 #[derive(Clone, Default)]
 pub struct Channel {
@@ -89,5 +91,16 @@ impl fmt::Debug for Channel {
             .field("verified", &self.verified)
             .field("version", &self.version)
             .finish()
+    }
+}
+impl Secured {
+    /// What SASL may bind to.
+    pub(in crate::stream) fn channel(&self) -> Channel {
+        Channel {
+            exporter: self.exporter.clone(),
+            end_point: self.end_point.clone(),
+            verified: self.verified,
+            version: Some(if self.tls13 { 0x0304 } else { 0x0303 }),
+        }
     }
 }
