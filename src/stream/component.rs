@@ -141,7 +141,7 @@ pub(super) fn go_online(core: &mut Core, now: Instant, jid: FullJid) {
 /// # Errors
 /// [`NotReady::Unaddressed`] where it does not say whom it is for, which on a component's stream nobody adds.
 pub(super) fn stamp(stanza: &mut Element, own: &FullJid) -> Result<(), NotReady> {
-    if !stanza.attr("to").is_some_and(|to| Jid::from_wire(to).is_ok()) {
+    if stanza.attr("to").is_none_or(|to| Jid::from_wire(to).is_err()) {
         return Err(NotReady::Unaddressed);
     }
     let subscription = stanza.name() == "presence"
