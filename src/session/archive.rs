@@ -372,7 +372,11 @@ impl Session {
             }
             return;
         }
-        if skipped || !new || result.stamp < minus(now.wall, OLDEST) {
+        if skipped
+            || !new
+            || (own_archive && self.was_unvouched(&message))
+            || result.stamp < minus(now.wall, OLDEST)
+        {
             return;
         }
         self.marks.keys.push(key);

@@ -27,7 +27,22 @@ impl Session {
             return Err(Repeated);
         }
         self.marks.keys.push(key);
+        if let (None, false, Some(id), Some(from)) =
+            (&id, self.login.is_discovered(), &message.head.id, &message.head.from)
+        {
+            // A resumed session brings messages before the server has said whether its ids count: the archive will
+            // hold this one under an id that nobody vouches for yet.
+            let key = unvouched(from, message.kind.as_str(), id);
+            self.seen.insert(key, ());
+            self.marks.keys.push(key);
+        }
         Ok(id)
+    }
+
+    /// Whether a message of the archive was handled before anybody could vouch for its id.
+    pub(super) fn was_unvouched(&self, message: &Message) -> bool {
+        let (Some(id), Some(from)) = (&message.head.id, &message.head.from) else { return false };
+        self.seen.find(&unvouched(from, message.kind.as_str(), id)).is_some()
     }
 
     /// A message from the archive may come once more out of offline storage, without the id that the archive gave it.
@@ -56,6 +71,10 @@ pub(super) fn archived(by: &BareJid, id: &str) -> u64 {
 
 fn written(from: &Jid, kind: &str, id: &str) -> u64 {
     hash(&["message", from.as_str(), kind, id])
+}
+
+fn unvouched(from: &Jid, kind: &str, id: &str) -> u64 {
+    hash(&["unvouched", from.as_str(), kind, id])
 }
 
 /// Eight bytes that follow from the parts: two of a bot's last messages have the same once in 10^15.

@@ -58,6 +58,11 @@ impl Login {
         self.step == Step::Complete
     }
 
+    /// Whether the account and its server have told what they can, or will not.
+    pub fn is_discovered(&self) -> bool {
+        self.discovering == 0
+    }
+
     /// Whether the account or its server announces a feature.
     pub fn announces(&self, feature: &str) -> bool {
         self.announced.contains(feature)
@@ -105,6 +110,8 @@ impl Session {
         self.login = Login { step: Step::Complete, discovering: 0, announced };
         let query = self.roster.query(true);
         self.ask(now, "get", None, query, PATIENCE, Purpose::RosterGet);
+        // That process may have died before its presence was out. Twice the same does no harm.
+        self.send_presence();
     }
 
     /// Takes the next step of the login where what it needs is there.

@@ -9,6 +9,7 @@ mod demo;
 mod files;
 mod fleet;
 mod foreign_client;
+mod kills;
 mod login;
 mod passwords;
 mod resumption;

@@ -1,6 +1,7 @@
 //! What the store keeps of the account's session, so that another process goes on with it: loaded at the start, written
 //! when a session begins, and told of when it is safe.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::actor::account::Account;
@@ -11,7 +12,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::moment::Moment;
 use crate::session::archive::Reached;
 use crate::store::Batch;
-use crate::store::session::{Forget, SessionRow};
+use crate::store::session::{Forget, Position, Received, SessionRow};
 use crate::stream::management::Management;
 
 /// Safe stanzas that are written to the store although nothing else is.
@@ -95,6 +96,19 @@ impl Account {
         self.keep_session();
     }
 
+    /// Where the archive is to be read from if this process dies before it has learnt where the archive ends: from the
+    /// first session on, nothing is lost.
+    fn first_position(&self) -> Vec<Position> {
+        let archive = self.spec.jid.to_string();
+        if self.ledger.read(&archive).is_some() {
+            return Vec::new();
+        }
+        // Archives round down to the second.
+        let now = self.deps.now().wall;
+        let stamp = now.checked_sub(SignedDuration::from_secs(1)).unwrap_or(now);
+        vec![Position { archive, id: String::new(), stamp }]
+    }
+
     /// Has the store keep what the session is.
     pub(super) fn keep_session(&mut self) {
         let management = self.stream.as_ref().and_then(|stream| stream.management());
@@ -115,7 +129,9 @@ impl Account {
             state,
             catching_up: self.catching_up,
         };
-        let batch = Batch { bot: self.spec.name.clone(), session: Some(session), ..Batch::default() };
+        let received = Received { positions: self.first_position(), ..Received::default() };
+        let batch =
+            Batch { bot: self.spec.name.clone(), session: Some(session), received, ..Batch::default() };
         self.keep(batch, Outcome::Session);
     }
 

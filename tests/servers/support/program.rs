@@ -68,17 +68,23 @@ impl Project {
 
     /// Starts the bots and waits until the process answers.
     pub fn run(&self) -> Program<'_> {
-        let path = self.folder.join("log.json");
-        let log = OpenOptions::new().create(true).append(true).open(&path).expect("the folder is writable");
-        let begins = log.metadata().map_or(0, |file| file.len());
-        let child = self.prepare().args(["run", "--no-watch"]).stdout(Stdio::null()).stderr(log).spawn();
-        let program =
-            Program { project: self, child: Some(child.expect("the program starts")), path, begins };
+        let program = self.run_with(&[]);
         watch::until("the process answers", Duration::from_secs(10), || {
             let output = self.command(&["status", "--json"]);
             if output.status.success() { Ok(()) } else { Err(words(&output)) }
         });
         program
+    }
+
+    /// Starts the bots with these further variables, and waits for nothing.
+    pub fn run_with(&self, variables: &[(&str, &str)]) -> Program<'_> {
+        let path = self.folder.join("log.json");
+        let log = OpenOptions::new().create(true).append(true).open(&path).expect("the folder is writable");
+        let begins = log.metadata().map_or(0, |file| file.len());
+        let mut command = self.prepare();
+        command.args(["run", "--no-watch"]).envs(variables.iter().copied());
+        let child = command.stdout(Stdio::null()).stderr(log).spawn();
+        Program { project: self, child: Some(child.expect("the program starts")), path, begins }
     }
 }
 
@@ -149,6 +155,18 @@ impl Program<'_> {
         watch::until("the process ends", Duration::from_secs(15), || {
             child.try_wait().expect("a child of ours").ok_or("it runs")
         })
+    }
+
+    /// Waits for the process to die by itself, and kills it when it does not.
+    pub fn wait_for_death(&mut self, patience: Duration) {
+        let deadline = std::time::Instant::now() + patience;
+        while let Some(child) = &mut self.child
+            && child.try_wait().expect("a child of ours").is_none()
+            && std::time::Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        end(self.child.take());
     }
 
     /// Ends the process as a power cut would.
