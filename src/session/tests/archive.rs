@@ -167,6 +167,47 @@ fn what_another_process_has_handled_is_not_handled_again() {
     assert_eq!(texts(&page(&mut next, &first, &[("a2", 10, "one"), ("a3", 11, "two")], true)), ["two"]);
 }
 
+/// A resumed session may bring a message before the server has said whether its ids count.
+#[test]
+fn a_message_that_came_before_discovery_is_not_told_again_by_the_archive() {
+    let mut account = Account::new(|config| config.archive = true);
+    let stamp = jiff::Timestamp::from_second(START).expect("a time");
+    let known = Reached { archive: bare(BARE), id: REACHED.to_owned(), stamp };
+    account.session.remember_reached(vec![known]);
+    let asked = account.bind("");
+    assert_eq!(texts(&account.feed(&message("a2", "early"))), ["early"]);
+    let keys = account.session.take_marks().keys;
+    let got = logged_in(&mut account, &asked);
+    let results = [("a2", 1, "early"), ("a3", 1, "late")];
+    assert_eq!(texts(&page(&mut account, &got, &results, true)), ["late"]);
+    // Nor to the next process, which has its keys from the store.
+    let (mut next, got) = reading();
+    next.session.remember(keys);
+    assert_eq!(texts(&page(&mut next, &got, &results, true)), ["late"]);
+}
+
+#[test]
+fn whoever_goes_on_with_a_session_shows_itself_again_and_trusts_what_was_announced() {
+    for (catching_up, asks) in [(true, true), (false, false)] {
+        let mut account = Account::new(|config| config.archive = true);
+        let stamp = jiff::Timestamp::from_second(START).expect("a time");
+        let known = Reached { archive: bare(BARE), id: REACHED.to_owned(), stamp };
+        account.session.remember_reached(vec![known]);
+        let full = FullJid::parse(FULL).expect("an address");
+        let announced = ["urn:xmpp:mam:2".to_owned(), "urn:xmpp:sid:0".to_owned()];
+        account.session.on_adopted(account.now, full, &announced);
+        account.session.on_adopted_reading(account.now, catching_up);
+        let got = account.drain();
+        assert!(sent(&got).iter().any(|stanza| stanza.starts_with("<presence")), "{got:?}");
+        assert!(events(&got).iter().any(|event| matches!(event, Event::Online { resumed: true, .. })));
+        assert_eq!(sent(&got).iter().any(|stanza| stanza.contains("urn:xmpp:mam:2")), asks);
+        // Only where the archive was read to its end do live messages move the position.
+        account.feed(&message("a7", "live"));
+        let marks = account.session.take_marks();
+        assert_eq!((marks.keys.len(), reached(&marks).is_empty()), (1, asks));
+    }
+}
+
 #[test]
 fn an_archive_that_does_not_answer_holds_up_nothing_for_ever() {
     let (mut account, _) = reading();
