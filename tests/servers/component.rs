@@ -99,7 +99,7 @@ fn project(bed: &Bed, secret: &str, folder: &str) -> Project {
         "version: 1\n\
          storage: ./data\n\
          scripts: {{ echo: scripts/echo.rhai, dice: scripts/dice.rhai, reminder: scripts/reminder.rhai, bad: scripts/bad.rhai }}\n\
-         templates:\n  shop: {{ scripts: [echo, dice, reminder], accept: all, limits: {{ send: {{ rate: none }} }} }}\n\
+         templates:\n  shop: {{ scripts: [echo, dice, reminder], accept: all, limits: {{ turn: 10s, send: {{ rate: none }} }} }}\n\
          components:\n  gateway:\n    domain: bots.one.test\n    server: 127.0.0.1:{port}\n    \
          secret: {{ file: secrets/component }}\n    template: shop\n    addresses: [\"shop-{{001..{ADDRESSES}}}\"]\n\
          bots:\n  bad: {{ jid: bad@bots.one.test, component: gateway, scripts: [bad] }}\n\

@@ -82,3 +82,24 @@ impl Port {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ns;
+
+    #[test]
+    fn an_account_that_has_too_much_gets_no_more_until_it_has_handled_some() {
+        let (inbox, load) = (Inbox::default(), Arc::new(AtomicUsize::new(0)));
+        let port = Port::new(inbox.clone(), 7, Arc::clone(&load), 2);
+        let stanza = || Element::new("message", ns::CLIENT);
+        assert!(port.pass(stanza()).is_ok() && port.pass(stanza()).is_ok());
+        assert_eq!(port.pass(stanza()), Err(stanza()));
+        // What must arrive does all the same.
+        port.give(Routed::Down { detail: "gone".to_owned(), refused: false, retry: None });
+        let got = inbox.take();
+        assert_eq!((got.len(), got[0].0), (3, 7));
+        load.store(1, Ordering::Relaxed);
+        assert!(port.pass(stanza()).is_ok());
+    }
+}
