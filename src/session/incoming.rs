@@ -95,6 +95,9 @@ impl Session {
         let speaker = self.speaker(&from, &message, false);
         let stamp = delay.map(|delay| delay.stamp);
         let placed = Placed { class, from: from.clone(), stamp, stanza_id, speaker };
+        if self.meddles(&message, &placed) {
+            return debug!(account = %self.own.bare, %from, "a change of somebody else's message dropped");
+        }
         if let Some(remark) = self.remark(&message, &placed) {
             self.event(remark);
         }

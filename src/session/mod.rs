@@ -4,6 +4,7 @@
 
 pub mod archive;
 mod hosted;
+mod authors;
 mod incoming;
 mod known;
 mod login;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use self::archive::{Marks, Reading};
+use self::authors::Authors;
 use self::login::Login;
 use self::own::Own;
 use self::pending::Pending;
@@ -185,6 +187,8 @@ pub struct Session {
     reading: Reading,
     /// When the last messages were sent, by recipient and id.
     sent: Window<(BareJid, String), Timestamp>,
+    /// Whose the latest messages are.
+    authors: Authors,
     /// Those of them that a room has reflected.
     reflected: Window<(BareJid, String)>,
     /// What service discovery tells of this account.
@@ -225,6 +229,7 @@ impl Session {
             marks: Marks::default(),
             reading: Reading::default(),
             sent: Window::new(SENT),
+            authors: Authors::default(),
             reflected: Window::new(SENT),
             info,
             ver,

@@ -31,6 +31,11 @@ impl<K: Ord + Clone, V> Window<K, V> {
         true
     }
 
+    /// Changes what was noted about each.
+    pub fn change(&mut self, mut with: impl FnMut(&K, &mut V)) {
+        self.known.iter_mut().for_each(|(key, note)| with(key, note));
+    }
+
     /// What was noted about `key`, while it is remembered.
     pub fn find(&self, key: &K) -> Option<&V> {
         self.known.get(key)

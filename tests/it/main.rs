@@ -31,6 +31,7 @@ mod outage;
 #[cfg(feature = "demo")]
 mod outbox;
 mod pair;
+mod protocol;
 #[cfg(feature = "demo")]
 mod plan;
 #[cfg(feature = "demo")]

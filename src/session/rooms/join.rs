@@ -183,6 +183,7 @@ impl Session {
     /// The room has let the account in.
     pub(super) fn on_entered(&mut self, now: Moment, jid: &BareJid, nick: &str, created: bool) {
         let spread = self.ids.next_fraction();
+        self.authors.vacate_all(jid);
         let Some(room) = self.rooms.table.get_mut(jid) else { return };
         nick.clone_into(&mut room.nick);
         if created && (room.destroyed || !room.desired.create) {

@@ -94,6 +94,7 @@ impl Session {
             | State::Queued
             | State::Stopped { .. } => return,
         }
+        self.authors.vacate(jid, nick);
         // ejabberd sends the last presence of a destroyed room without 110.
         let own = seat.has(110) || nick == room.nick;
         let renamed = seat.has(303).then(|| seat.item.nick.clone()).flatten();

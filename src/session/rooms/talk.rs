@@ -104,6 +104,9 @@ impl Session {
         let stamp = home.or(by_room).map(|delay| delay.stamp);
         let speaker = self.speaker(&from, message, class == Class::History);
         let placed = Placed { class, from, stamp, stanza_id, speaker };
+        if self.meddles(message, &placed) {
+            return debug!(account = %self.own.bare, from = %placed.from, "a change of somebody else's message dropped");
+        }
         if let Some(remark) = self.remark(message, &placed) {
             self.event(remark);
         }

@@ -192,3 +192,32 @@ fn a_stanza_for_somebody_else_has_no_effect() {
         assert_eq!(account.feed(stanza), [], "{stanza}");
     }
 }
+
+/// Which of these a script is told of: `edit` and `retract` as (what, id).
+fn changes_told(got: &[Got]) -> Vec<(&'static str, String)> {
+    events(got)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Message(message) => message.replaces.clone().map(|id| ("edit", id)),
+            Event::Remark(remark) => Some(("retract", remark.about.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn s13_nobody_takes_back_the_words_of_the_account() {
+    let mut account = Account::online("", |_| {});
+    let message = super::messages::outgoing("ann@example.net", "own1", "hello");
+    account.perform(Action::Message(message)).expect("online");
+    let retract = |id: &str| format!("<retract xmlns='urn:xmpp:message-retract:1' id='{id}'/>");
+    let edit = |id: &str| format!("<body>x</body><replace xmlns='urn:xmpp:message-correct:0' id='{id}'/>");
+    let say = |children: &str| format!("<message from='ann@example.net/x' type='chat'>{children}</message>");
+    for forged in [retract("own1"), edit("own1")] {
+        assert_eq!(account.feed(&say(&forged)), [], "{forged}");
+    }
+    account.feed("<message from='ann@example.net/x' type='chat' id='a1'><body>helo</body></message>");
+    assert_eq!(changes_told(&account.feed(&say(&edit("a1")))), [("edit", "a1".to_owned())]);
+    assert_eq!(changes_told(&account.feed(&say(&edit("a1")))), [("edit", "a1".to_owned())], "a second time");
+    assert_eq!(changes_told(&account.feed(&say(&retract("a1")))), [("retract", "a1".to_owned())]);
+}

@@ -255,3 +255,50 @@ fn talk_of_a_room_that_was_not_joined_reaches_nobody() {
         account.feed("<message from='lair@rooms.example.org/eve' type='groupchat'><body>x</body></message>");
     assert_eq!(got, []);
 }
+
+/// What a script is told of changes to earlier messages.
+fn told(got: &[Got]) -> usize {
+    events(got)
+        .into_iter()
+        .filter(|event| match event {
+            crate::event::Event::Message(message) => message.replaces.is_some(),
+            crate::event::Event::Remark(_) => true,
+            _ => false,
+        })
+        .count()
+}
+
+#[test]
+fn s13_nobody_changes_what_another_occupant_has_said() {
+    let edit = "<replace xmlns='urn:xmpp:message-correct:0' id='m1'/>";
+    let retract = "<retract xmlns='urn:xmpp:message-retract:1' id='m1'/>";
+    let mut account = inside(&[], |_| {});
+    account.feed(&seat("ann", PLAIN, &[]));
+    account.feed(&seat("bob", PLAIN, &[]));
+    account.say("ann", "m1", "helo", "");
+    assert_eq!(told(&account.say("bob", "b1", "!stop", edit)), 0);
+    assert_eq!(told(&account.say("bob", "b2", "", retract)), 0);
+    assert_eq!(told(&account.say("ann", "a2", "hello", edit)), 1);
+    // Moderation is the room's own word.
+    let moderated = format!("<message from='{ROOM}' type='groupchat'>{retract}</message>");
+    assert_eq!(told(&account.feed(&moderated)), 1);
+    // The nick leaves, and somebody else takes it.
+    account.feed(&gone("ann", PLAIN, &[]));
+    account.feed(&seat("ann", PLAIN, &[]));
+    assert_eq!(told(&account.say("ann", "a3", "!stop", edit)), 0);
+    assert_eq!(told(&account.say("ann", "a4", "", retract)), 0);
+}
+
+#[test]
+fn s13_after_a_rejoin_a_nick_changes_nothing_that_was_said_before() {
+    let edit = "<replace xmlns='urn:xmpp:message-correct:0' id='m1'/>";
+    let mut account = inside(&[], |_| {});
+    account.feed(&seat("ann", PLAIN, &[]));
+    account.say("ann", "m1", "helo", "");
+    account.feed(&gone("bot", PLAIN, &[333, 110]));
+    account.after(20);
+    account.feed(&seat("ann", PLAIN, &[]));
+    account.enter("bot");
+    account.feed(&format!("<message from='{ROOM}' type='groupchat'><subject>topic</subject></message>"));
+    assert_eq!(told(&account.say("ann", "a2", "!stop", edit)), 0);
+}
