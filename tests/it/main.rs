@@ -41,6 +41,8 @@ mod rehearsal;
 mod reload;
 #[cfg(feature = "demo")]
 mod rooms;
+#[cfg(feature = "demo")]
+mod security;
 mod seed;
 #[cfg(feature = "demo")]
 mod server;
