@@ -3,8 +3,8 @@
 //! Give one input. Then take outputs until `Idle`. Then give the next input.
 
 pub mod archive;
-mod hosted;
 mod authors;
+mod hosted;
 mod incoming;
 mod known;
 mod login;

@@ -31,9 +31,9 @@ mod outage;
 #[cfg(feature = "demo")]
 mod outbox;
 mod pair;
-mod protocol;
 #[cfg(feature = "demo")]
 mod plan;
+mod protocol;
 #[cfg(feature = "demo")]
 mod readme;
 #[cfg(feature = "demo")]

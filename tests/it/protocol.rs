@@ -32,7 +32,8 @@ struct Row<'a> {
 
 #[test]
 fn every_row_is_there_once_and_in_order() {
-    let text = fs::read_to_string(root().join("tests/protocol.rows")).expect("the table is in the repository");
+    let text =
+        fs::read_to_string(root().join("tests/protocol.rows")).expect("the table is in the repository");
     let promised: Vec<String> =
         PARTS.iter().flat_map(|(part, count)| (1..=*count).map(move |n| format!("{part}-{n}"))).collect();
     let there: Vec<&str> = rows(&text).iter().map(|row| row.id).collect();
@@ -41,7 +42,8 @@ fn every_row_is_there_once_and_in_order() {
 
 #[test]
 fn every_row_has_proofs_that_exist_or_says_what_is_missing() {
-    let text = fs::read_to_string(root().join("tests/protocol.rows")).expect("the table is in the repository");
+    let text =
+        fs::read_to_string(root().join("tests/protocol.rows")).expect("the table is in the repository");
     let mut sources = BTreeMap::new();
     let mut wrong = Vec::new();
     for row in rows(&text) {

@@ -77,7 +77,8 @@ fn s19_of_two_processes_with_one_account_one_stays_away() {
 /// S-32: libraries that parse what strangers send are of a version without the known holes.
 #[test]
 fn s32_libraries_are_newer_than_their_known_holes() {
-    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).expect("it is kept");
+    let lock =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).expect("it is kept");
     for (name, least, hole) in [
         ("quick-xml", (0, 41, 0), "RUSTSEC-2026-0194, RUSTSEC-2026-0195"),
         ("rhai", (1, 19, 0), "CVE-2024-36760"),
