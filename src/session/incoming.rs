@@ -19,7 +19,9 @@ use crate::stanza::MessageKind;
 use crate::stanza::message::Message;
 use crate::xep::carbons::{self, Checked};
 use crate::xep::delay::{self, Delayed};
-use crate::xep::{self, archive, correction, disco, encryption, muc, nickname, oob, receipts};
+use crate::xep::{
+    self, archive, correction, disco, encryption, fallback, muc, nickname, oob, receipts, replies,
+};
 
 /// How long a contact's client may take to say what it can.
 const CAPS_PATIENCE: Duration = Duration::from_secs(30);
@@ -32,6 +34,13 @@ pub(super) struct Placed {
     pub stanza_id: Option<String>,
     /// Who speaks, where it is in a room that the account is in.
     pub speaker: Option<Speaker>,
+}
+
+/// What was said: a quotation that a reply begins with for older clients is not, XEP-0461. Where nothing is left, the
+/// quotation is all that was said.
+fn said(message: &Message, text: &str) -> String {
+    let own = fallback::without(&message.payloads, replies::NS, text);
+    own.filter(|own| !own.trim().is_empty()).unwrap_or_else(|| text.to_owned())
 }
 
 impl Session {
@@ -160,7 +169,7 @@ impl Session {
             role: speaker.role,
             affiliation: speaker.affiliation,
             own_nick: speaker.own_nick,
-            text: body.map(|body| body.text.clone()).unwrap_or_default(),
+            text: body.map(|body| said(message, &body.text)).unwrap_or_default(),
             subject: message.subject(lang).map(|subject| subject.text.clone()),
             lang: body.and_then(|body| body.lang.clone()),
             kind: message.kind,

@@ -11,7 +11,7 @@ pub struct Hints;
 
 impl Extension for Hints {
     fn xep(&self) -> Xep {
-        let scope = "`no-store` goes out with chat states, `store` with reactions, markers and retractions; incoming hints change nothing";
+        let scope = "`no-store` goes out with chat states, it and `no-copy` where a script asks, `store` with reactions, markers and retractions; incoming hints change nothing";
         Xep { number: 334, name: "Message Processing Hints", version: "1.0.0", scope }
     }
 
@@ -27,6 +27,11 @@ impl Extension for Hints {
 /// "Archive it, though it has no text."
 pub fn store() -> Element {
     Element::new("store", NS)
+}
+
+/// "No copies to other resources of the account", XEP-0280.
+pub fn no_copy() -> Element {
+    Element::new("no-copy", NS)
 }
 
 /// "Neither archive nor offline storage."

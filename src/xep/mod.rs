@@ -39,7 +39,9 @@ pub mod receipts;
 pub mod replies;
 pub mod retraction;
 pub mod self_ping;
+pub mod spoilers;
 pub mod stanza_ids;
+pub mod styling;
 pub mod upload;
 pub mod version;
 
@@ -67,6 +69,8 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &stanza_ids::StanzaIds,
     &upload::Upload,
     &encryption::Encryption,
+    &spoilers::Spoilers,
+    &styling::Styling,
     &self_ping::SelfPing,
     &occupant_id::OccupantIds,
     &retraction::Retraction,

@@ -9,7 +9,7 @@ use crate::event::room::{Affiliation, Role};
 use crate::event::{ChatState, Class, Message};
 use crate::jid::Jid;
 use crate::script::api::time::Time;
-use crate::script::api::{Area, Function, check_characters, getter, optional, room, upload, words};
+use crate::script::api::{Area, Function, check_characters, getter, manner, optional, room, upload, words};
 use crate::script::declare::{known_keys, text};
 use crate::script::dialog::Asked;
 use crate::script::error::{Kind, Thrown};
@@ -155,8 +155,8 @@ on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
         ),
         property(
             "m.reply(text, opts: map) -> string",
-            "The same with `subject`, `lang`, `thread_id` or `kind`.",
-            r#"on("message", |m| { m.reply("hei", #{ lang: "no", subject: "greeting" }); });"#,
+            "The same with `subject`, `lang`, `thread_id`, `kind`, `quote: true` (names the message that is answered, and quotes it for clients that know no replies), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived), `copy: false` (no copies) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
+            r#"on("message", |m| { m.reply("hei", #{ lang: "no", langs: #{ en: "hello" }, quote: true }); });"#,
         ),
         property(
             "m.typing()",
@@ -274,9 +274,10 @@ pub(super) fn reply(message: &Message, text: &Dynamic, opts: &Map) -> Checked<St
     let kind = answer_kind(message.kind);
     let thread = message.thread.as_deref();
     if message.room.is_some() && kind != MessageKind::Groupchat {
-        return send_with(&message.place, kind, thread, text, opts, || vec![room::marker()]);
+        let marker = || vec![room::marker()];
+        return send_as(&message.place, kind, thread, text, opts, Some(message), marker);
     }
-    send(&message.place, kind, thread, text, opts)
+    send_as(&message.place, kind, thread, text, opts, Some(message), Vec::new)
 }
 
 /// Answers a message in the runtime's own words.
@@ -304,9 +305,25 @@ pub(super) fn send_with(
     opts: &Map,
     payloads: impl FnOnce() -> Vec<Element>,
 ) -> Checked<String> {
+    send_as(to, kind, thread, said, opts, None, payloads)
+}
+
+/// The same as the answer to a message, which it may quote.
+fn send_as(
+    to: &Jid,
+    kind: MessageKind,
+    thread: Option<&str>,
+    said: &Dynamic,
+    opts: &Map,
+    answered: Option<&Message>,
+    payloads: impl FnOnce() -> Vec<Element>,
+) -> Checked<String> {
     turn::act(|turn| {
-        known_keys("reply", opts, &["kind", "lang", "subject", "thread_id"])?;
+        let known =
+            ["kind", "lang", "subject", "thread_id"].into_iter().chain(manner::OPTIONS.iter().copied());
+        known_keys("reply", opts, &known.collect::<Vec<_>>())?;
         let said = words(said, turn.limits.string)?;
+        let manner = manner::read(opts, answered, turn.limits.string)?;
         let (subject, lang) = (text(opts, "subject")?, text(opts, "lang")?);
         let thread = text(opts, "thread_id")?.or_else(|| thread.map(str::to_owned));
         for text in [&subject, &lang, &thread].into_iter().flatten() {
@@ -317,17 +334,19 @@ pub(super) fn send_with(
             None => kind,
         };
         let id = turn.next_id();
-        let weight = said.len() + 256;
+        let weight = said.len() + manner.weight + 256;
         turn.push(weight, || {
+            let mut payloads = payloads();
+            payloads.extend(manner.payloads);
             Action::Message(OutgoingMessage {
                 to: to.clone(),
                 kind,
                 id: id.clone(),
-                text: said.clone(),
+                text: format!("{}{said}", manner.before),
                 subject: subject.clone(),
                 lang: lang.clone(),
                 thread: thread.clone(),
-                payloads: payloads(),
+                payloads,
             })
         })?;
         Ok(id)

@@ -9,6 +9,7 @@ pub mod events;
 pub mod feed;
 pub mod http;
 pub mod log;
+mod manner;
 pub mod message;
 pub mod metric;
 pub mod peer;

@@ -61,7 +61,7 @@ pub(super) const AREA: Area = Area {
         ),
         function(
             "den.say(text, opts: map) -> string",
-            "The same with `lang` or `thread_id`.",
+            "The same with `lang`, `thread_id`, `spoiler`, `styled`, `store`, `copy` or `langs`, as `m.reply` takes them.",
             r#"on("room:self", |e| { room(e.room).say("god dag", #{ lang: "no" }); });"#,
         ),
         function(
@@ -231,7 +231,11 @@ fn register_talk(module: &mut Module) {
         send(&den.0, MessageKind::Groupchat, None, &text, &Map::new())
     });
     set(module, "say", |den: &mut RoomObject, text: Dynamic, opts: Map| -> Checked<String> {
-        declare::known_keys("say", &opts, &["lang", "thread_id"])?;
+        declare::known_keys(
+            "say",
+            &opts,
+            &["copy", "lang", "langs", "spoiler", "store", "styled", "thread_id"],
+        )?;
         send(&den.0, MessageKind::Groupchat, None, &text, &opts)
     });
     set(module, "subject", |den: &mut RoomObject, text: &str| subject(&den.0, text));

@@ -21,11 +21,14 @@ const OPTIONS: &[Options] = &[
     Options { module: Some("http"), function: "json", place: 2, keys: HTTP },
     Options { module: Some("http"), function: "post", place: 2, keys: HTTP },
     Options { module: Some("http"), function: "request", place: 2, keys: HTTP },
-    Options { module: None, function: "reply", place: 1, keys: MESSAGE },
+    Options { module: None, function: "reply", place: 1, keys: REPLY },
 ];
 
 const HTTP: &[&str] = &["body", "etag", "headers", "limit", "secret", "timeout"];
-const MESSAGE: &[&str] = &["kind", "lang", "subject", "thread_id"];
+const MESSAGE: &[&str] =
+    &["copy", "kind", "lang", "langs", "spoiler", "store", "styled", "subject", "thread_id"];
+const REPLY: &[&str] =
+    &["copy", "kind", "lang", "langs", "quote", "spoiler", "store", "styled", "subject", "thread_id"];
 
 /// Looks at the options of a call.
 pub(super) fn check(walk: &mut Walk<'_>, name: &str, module: Option<&str>, arguments: &[Expr]) {

@@ -11,6 +11,7 @@ mod harmless;
 mod hooks;
 mod hostile;
 mod load;
+mod manner;
 mod refusals;
 mod respond;
 mod rooms;

@@ -123,6 +123,25 @@ fn p28_a_shared_file_is_one_event_with_name_and_size() {
 }
 
 #[test]
+fn x5_the_quotation_of_a_reply_is_not_what_was_said() {
+    let mut account = Account::online("", |_| {});
+    let reply = |body: &str, end: u32| {
+        format!(
+            "<message from='{ANN}' id='m2'><body>{body}</body><reply xmlns='urn:xmpp:reply:0' id='m1'/>\
+             <fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='{end}'/></fallback>\
+             </message>"
+        )
+    };
+    for (body, end, expected) in
+        [("&gt; é?\n!vote 1", 5, "!vote 1"), ("&gt; é?\n", 5, "> é?\n"), ("short", 4_000_000_000, "short")]
+    {
+        let got = account.feed(&reply(body, end));
+        let [Event::Message(message)] = &events(&got)[..] else { panic!("{got:?}") };
+        assert_eq!(message.text, expected);
+    }
+}
+
+#[test]
 fn p47_presence_is_told_with_all_it_says() {
     let mut account = Account::online(CONTACT, |_| {});
     let got = account.feed(&format!(
