@@ -39,13 +39,9 @@ pub(super) fn read(opts: &Map, answered: Option<&Message>, limit: usize) -> Resu
         };
         quote(message, &mut manner);
     }
-    match opts.get("spoiler").filter(|value| !value.is_unit()) {
+    match opts.get("spoiler").filter(|value| !value.is_unit() && value.as_bool() != Ok(false)) {
         None => {}
-        Some(value) if value.is_bool() => {
-            if value.as_bool().unwrap_or_default() {
-                put(&mut manner, || spoilers::spoiler(None));
-            }
-        }
+        Some(value) if value.is_bool() => put(&mut manner, || spoilers::spoiler(None)),
         Some(value) => {
             let hint =
                 value.as_immutable_string_ref().map_err(|_| wrong("spoiler", "a string or true", value))?;
