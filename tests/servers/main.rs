@@ -12,6 +12,7 @@ mod foreign_client;
 mod kills;
 mod login;
 mod passwords;
+mod replies;
 mod resumption;
 mod rooms;
 mod sending;

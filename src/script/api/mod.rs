@@ -9,7 +9,6 @@ pub mod events;
 pub mod feed;
 pub mod http;
 pub mod log;
-mod manner;
 pub mod message;
 pub mod metric;
 pub mod peer;
