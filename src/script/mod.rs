@@ -32,6 +32,7 @@ mod instance;
 mod invoke;
 mod lane;
 pub mod loader;
+mod manner;
 pub mod memory;
 pub mod metrics;
 pub mod outside;
