@@ -371,7 +371,7 @@ const ROWS: &[(&str, &[Proof])] = &[
     (
         "N1",
         &[
-            Test("src/config/resolve.rs", "the_smallest_file_is_one_line"),
+            Test("src/config/resolve/tests.rs", "the_smallest_file_is_one_line"),
             Test("tests/it/outage.rs", "a_server_that_is_not_there_is_tried_again_until_it_is"),
             Test("src/net/resolve.rs", "dns_answers_become_services_and_failures_are_told_from_absence"),
         ],
@@ -406,7 +406,7 @@ const ROWS: &[(&str, &[Proof])] = &[
         "N7",
         &[
             Test("src/net/tests/mod.rs", "certificates_are_refused_with_a_reason"),
-            Test("src/config/resolve.rs", "everything_of_the_contract_is_understood"),
+            Test("src/config/resolve/tests.rs", "everything_of_the_contract_is_understood"),
         ],
     ),
     (

@@ -171,7 +171,6 @@ fn delay_of(message: &Message, room: &BareJid) -> Option<Delayed> {
 /// Whether it was said before the account came: what comes before the account's own presence, and from there to the
 /// first subject. After that, a stamp of the room is believed for a moment only, for rooms that have it the other way
 /// round: ejabberd 23.01 lets occupants write it themselves, who could so be heard by everybody but the bot.
-/// See docs/decisions/0023.
 fn is_history(room: &Room, now: Moment, delay: Option<&Delayed>) -> bool {
     let State::In(Entered { at, wall, caught_up, .. }) = &room.state else { return true };
     let catching_up = now.at.saturating_duration_since(*at) < CATCH_UP;
