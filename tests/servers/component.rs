@@ -20,10 +20,10 @@ fn two_hundred_and_fifty_addresses_answer_over_one_stream_and_return_after_a_res
     for kind in BOTH {
         let bed = Bed::lend(kind);
         let project = project(&bed, "bots-secret", "");
-        bed.register("one.test", &[("ann".to_owned(), "pw-person".to_owned())]);
+        bed.register("one.test", &[("visitor".to_owned(), "pw-person".to_owned())]);
         let program = project.run();
         program.wait_online(ADDRESSES as u64 + 1);
-        let mut ann = Person::login(bed.kind.address(), &bed.ca(), "ann@one.test", "pw-person");
+        let mut ann = Person::login(bed.kind.address(), &bed.ca(), "visitor@one.test", "pw-person");
         everybody_answers(&mut ann, "hello");
         ann.ask("shop-001@bots.one.test", "!roll 2d6", |heard| heard.starts_with("2d6: "));
         ann.ask("shop-250@bots.one.test", "!remind 1s tea", |heard| heard.starts_with('#'));
@@ -39,7 +39,7 @@ fn two_hundred_and_fifty_addresses_answer_over_one_stream_and_return_after_a_res
         bed.start_again();
         let all = |status: &Value| status["bots"]["online"] == ADDRESSES as u64 + 1;
         program.wait_until("all are back", RESTART, all);
-        let mut ann = Person::login(bed.kind.address(), &bed.ca(), "ann@one.test", "pw-person");
+        let mut ann = Person::login(bed.kind.address(), &bed.ca(), "visitor@one.test", "pw-person");
         everybody_answers(&mut ann, "again");
         // What was granted before is remembered here: no server keeps this roster.
         ann.wait_for("the presence of a bot that was subscribed to", |stanza| {
