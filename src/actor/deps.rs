@@ -142,7 +142,9 @@ impl Deps {
     /// What the session of an account is told.
     pub fn session_config(&self, spec: &BotSettings) -> SessionConfig {
         let own_bots = Arc::clone(&self.own_bots.lock().unwrap_or_else(PoisonError::into_inner));
-        session_config(spec, self.cached_roster(&spec.name), own_bots)
+        // A made-up account has no contacts, and one of before is somebody else's by now.
+        let roster = if spec.anonymous { None } else { self.cached_roster(&spec.name) };
+        session_config(spec, roster, own_bots)
     }
 
     fn cached_roster(&self, bot: &str) -> Option<CachedRoster> {
@@ -223,7 +225,7 @@ pub fn session_config(
         lang: spec.lang.clone(),
         rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
         invites: invites(spec),
-        archive: spec.component.is_none(),
+        archive: spec.component.is_none() && !spec.anonymous,
         hosted: spec.component.is_some(),
         ..SessionConfig::new(spec.jid.clone())
     }

@@ -13,7 +13,8 @@ use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    Accept, BotSettings, HostPort, Invites, Limits, Presence, Resource, Room, ScriptUse, Show, Tls, TlsMode,
+    Accept, BotSettings, ChannelBinding, HostPort, Invites, Limits, Presence, Resource, Room, ScriptUse,
+    Show, Tls, TlsMode,
 };
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::cron::Schedule;
@@ -38,6 +39,9 @@ pub struct Partial {
     /// Its address and where it stands.
     pub jid: Option<(BareJid, Place)>,
     password: Option<Password>,
+    /// Whether it logs in as nobody.
+    pub anonymous: bool,
+    channel_binding: ChannelBinding,
     /// The component it stands behind, and where that is written.
     pub component: Option<(String, Place)>,
     server: Option<HostPort>,
@@ -67,8 +71,11 @@ impl Partial {
             jid: self.jid?.0,
             password: match &self.component {
                 Some(_) => Password::new(String::new()),
+                None if self.anonymous => Password::new(String::new()),
                 None => self.password?,
             },
+            anonymous: self.anonymous,
+            channel_binding: self.channel_binding,
             component: self.component.map(|(name, _)| name),
             server: self.server,
             tls: self.tls,
@@ -103,13 +110,17 @@ impl Reader<'_> {
         let timezone = value("timezone").map(|it| schedules::timezone(&mut self.decoder, it));
         let timezone = timezone.unwrap_or(TimeZone::UTC);
         let bots = value("permissions").map(|it| self.permissions(it)).unwrap_or_default();
+        let anonymous = value("anonymous").and_then(|it| self.decoder.boolean(it, "`anonymous`"));
+        let anonymous = anonymous.unwrap_or_default();
         Partial {
             jid: value("jid").and_then(|it| {
-                let address = self.decoder.address(it, "`jid`", true)?;
+                let address = self.decoder.address(it, "`jid`", !anonymous)?;
                 Some((address, self.decoder.origin(it)))
             }),
             password: value("password")
                 .and_then(|it| self.secrets.read(&mut self.decoder, it, "the password")),
+            anonymous,
+            channel_binding: value("channel_binding").and_then(|it| self.binding(it)).unwrap_or_default(),
             component: value("component").and_then(|it| {
                 let name = self.decoder.text(it, "`component`")?.to_owned();
                 Some((name, self.decoder.origin(it)))
@@ -167,6 +178,15 @@ impl Reader<'_> {
             return None;
         }
         self.decoder.choice(node, "`tls`", &[("starttls", TlsMode::StartTls), ("direct", TlsMode::Direct)])
+    }
+
+    fn binding(&mut self, node: &Node) -> Option<ChannelBinding> {
+        let words = [
+            ("prefer", ChannelBinding::Prefer),
+            ("require", ChannelBinding::Require),
+            ("never", ChannelBinding::Never),
+        ];
+        self.decoder.choice(node, "`channel_binding`", &words)
     }
 
     /// The path of a file that exists.

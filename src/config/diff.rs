@@ -114,6 +114,8 @@ fn connection_changes(
         Some((found.domain.clone(), found.server.clone(), found.secret.clone(), found.insecure))
     };
     differing(&[
+        ("anonymous", old.anonymous == new.anonymous),
+        ("channel_binding", old.channel_binding == new.channel_binding),
         ("component", old.component == new.component && component(old, before) == component(new, after)),
         ("jid", old.jid == new.jid),
         ("lang", old.lang == new.lang),
@@ -257,6 +259,7 @@ mod tests {
             ("tls: direct", vec!["tls"], vec![], vec![]),
             ("resource: desk", vec!["resource"], vec![], vec![]),
             ("lang: nb", vec!["lang"], vec![], vec![]),
+            ("channel_binding: require", vec!["channel_binding"], vec![], vec![]),
             ("scripts: []", vec![], vec!["scripts"], vec![]),
             ("scripts: [scripts/help.rhai, scripts/echo.rhai]", vec![], vec!["scripts"], vec![]),
             ("config: { x: 1 }", vec![], vec!["config.x"], vec![]),

@@ -230,8 +230,12 @@ impl Whole<'_> {
         if let Some((component, at)) = partial.component.clone() {
             self.check_component(&component, &at, partial.jid.as_ref().map(|(jid, _)| jid));
         }
+        if partial.anonymous {
+            self.check_anonymous(name, &place, node, partial.jid.as_ref());
+        }
         for key in ["jid", "password"] {
-            if node.get(key).is_none() && (key == "jid" || node.get("component").is_none()) {
+            let needed = key == "jid" || (node.get("component").is_none() && !partial.anonymous);
+            if node.get(key).is_none() && needed {
                 let hint = match key {
                     "jid" => "write `jid: name@example.org`",
                     _ => "write `password: { env: NAME }`, or another origin",
@@ -241,7 +245,8 @@ impl Whole<'_> {
                 self.reader.decoder.note(found.at(place.clone(), "this bot"));
             }
         }
-        if let Some((jid, at)) = &partial.jid {
+        // Of those who log in as nobody, many may do so at one domain.
+        if let Some((jid, at)) = partial.jid.as_ref().filter(|_| !partial.anonymous) {
             match self.addresses.get(jid) {
                 Some(first) => {
                     let found =
@@ -254,6 +259,24 @@ impl Whole<'_> {
             }
         }
         self.bots.extend(partial.finish(name, place));
+    }
+
+    /// Who logs in as nobody names a domain and has nothing to prove.
+    fn check_anonymous(&mut self, name: &str, place: &Place, node: &Node, jid: Option<&(BareJid, Place)>) {
+        for key in ["component", "password"] {
+            if let Some(entry) = node.get(key) {
+                let message = format!("bot `{name}` is anonymous and has a `{key}`");
+                let found = Diagnostic::error("config::anonymous", message);
+                let found = found.hint(format!("take out `{key}` or `anonymous`"));
+                let at = if entry.value.from_row { place.clone() } else { self.reader.decoder.key_place(entry) };
+                self.reader.decoder.note(found.at(at, "not with `anonymous: true`"));
+            }
+        }
+        if let Some((jid, at)) = jid.filter(|(jid, _)| jid.local().is_some()) {
+            let found = Diagnostic::error("config::anonymous", "an anonymous bot has no account of its own");
+            let hint = format!("write the domain: `jid: {}`", jid.domain());
+            self.reader.decoder.note(found.hint(hint).at(at.clone(), "the server makes up the account"));
+        }
     }
 
     fn read_accounts(&mut self, item: &Node) {

@@ -54,8 +54,12 @@ pub struct BotSettings {
     pub name: String,
     /// Its address; always with a localpart.
     pub jid: BareJid,
-    /// Its password; empty behind a component.
+    /// Its password; empty behind a component, and where it logs in as nobody.
     pub password: Password,
+    /// Logs in as nobody (ANONYMOUS): only the domain of `jid` counts, and the server makes up the account.
+    pub anonymous: bool,
+    /// How much its login is bound to the TLS channel.
+    pub channel_binding: ChannelBinding,
     /// The component it stands behind, instead of an account of its own.
     pub component: Option<String>,
     /// Where to connect instead of asking DNS.
@@ -290,6 +294,18 @@ pub enum Resource {
     Auto,
     /// As written.
     Fixed(String),
+}
+
+/// How much a login is bound to the TLS channel, so that nobody between the two ends can pass it on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelBinding {
+    /// Where both ends can; once it was bound, never again without.
+    #[default]
+    Prefer,
+    /// Bound, or no login at all.
+    Require,
+    /// Not bound: for a proxy that ends TLS in front of the server.
+    Never,
 }
 
 /// Whose subscription requests are answered yes without asking the scripts.

@@ -1,6 +1,6 @@
 //! What a process keeps over its own end: the roster's version and timers; and the direct way in.
 
-use crate::support::bed::{BOTH, Bed};
+use crate::support::bed::{BOTH, Bed, Kind};
 use crate::support::person::Person;
 use crate::support::program::Project;
 use crate::support::watch;
@@ -96,6 +96,70 @@ fn direct_tls_leads_to_the_same_login() {
         let connected = program.said("bot", "connected");
         assert_eq!(connected[0]["direct_tls"], true, "{connected:?}");
         assert_eq!(program.said("bot", "online")[0]["mechanism"], kind.mechanism("SHA-1"));
+        assert!(program.stop().success());
+    }
+}
+
+/// XEP-0175: the address comes from the server with each session, and scripts and people see that one.
+#[test]
+fn who_logs_in_as_nobody_is_somebody_else_each_time() {
+    let bed = Bed::lend(Kind::Prosody);
+    bed.add("one.test", &["nobody-ann"]);
+    let config = format!(
+        "version: 1\nstorage: ./data\nscripts: {{ echo: scripts/echo.rhai }}\n\
+         bots:\n  bot: {{ scripts: [echo], jid: anon.one.test, anonymous: true, server: {}, tls: {{ ca: CA }} }}\n\
+         log: {{ format: json, level: debug }}\n",
+        bed.kind.address()
+    );
+    let project = Project::new(bed.project_folder(), &bed.ca(), &config);
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let program = project.run();
+        program.wait_online(1);
+        let online = program.said("bot", "online").remove(0);
+        assert_eq!(online["mechanism"], "ANONYMOUS");
+        let jid = online["jid"].as_str().expect("a field of this line").to_owned();
+        assert!(jid.contains("@anon.one.test/"), "{jid}");
+        assert!(!seen.contains(&jid), "{jid} again");
+        let mut ann = Person::login(bed.kind.address(), &bed.ca(), "nobody-ann@one.test", "pw");
+        ann.ask(&jid, "hello", |heard| heard == "hello");
+        seen.push(jid);
+        assert!(program.stop().success());
+    }
+}
+
+#[test]
+fn the_login_is_bound_as_the_configuration_says() {
+    for (kind, wish, expected) in [
+        (Kind::Prosody, "prefer", Some("SCRAM-SHA-1-PLUS")),
+        (Kind::Prosody, "never", Some("SCRAM-SHA-1")),
+        (Kind::Prosody, "require", Some("SCRAM-SHA-1-PLUS")),
+        // 23.01 offers no list of types, and what it takes is not in TLS 1.3.
+        (Kind::Ejabberd, "require", None),
+    ] {
+        let bed = Bed::lend(kind);
+        bed.add("one.test", &["bound-bot"]);
+        let project = one_bot(
+            &bed,
+            &format!(
+                "jid: bound-bot@one.test, channel_binding: {wish}, server: {}, tls: {{ ca: CA }}",
+                kind.address()
+            ),
+        );
+        let program = project.run();
+        match expected {
+            Some(mechanism) => {
+                program.wait_online(1);
+                assert_eq!(program.said("bot", "online")[0]["mechanism"], mechanism, "{kind:?} {wish}");
+            }
+            None => watch::until("the refusal", Duration::from_secs(20), || {
+                let log = program.log();
+                let refused = log.iter().any(|line| {
+                    line["detail"].as_str().is_some_and(|it| it.contains("channel binding is required"))
+                });
+                if refused { Ok(()) } else { Err(format!("{log:?}")) }
+            }),
+        }
         assert!(program.stop().success());
     }
 }

@@ -10,7 +10,7 @@ use crate::actor::drill::{self, Rule};
 use crate::actor::message::{Gate, Inbound};
 use crate::actor::status::State;
 use crate::actor::transport::secured;
-use crate::config::settings::TlsMode as Mode;
+use crate::config::settings::{ChannelBinding, TlsMode as Mode};
 use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::net;
@@ -18,6 +18,7 @@ use crate::net::link::{Gone, LinkEvent, LinkOwner};
 use crate::net::{Target, TlsMode};
 use crate::stream::fault::{Fault, Next, Pause, What};
 use crate::stream::sasl::Credentials;
+use crate::stream::sasl::choose::Preference;
 use crate::stream::{Hangup, Initiating, Stream};
 
 /// How long a stream may take to close before the link is cut.
@@ -245,15 +246,25 @@ impl Account {
     }
 
     fn initiating(&self, direct_tls: bool) -> Initiating {
+        let spec = &self.spec;
+        let credentials = match spec.anonymous {
+            true => Credentials::Anonymous,
+            false => Credentials::Password(spec.password.clone()),
+        };
         Initiating {
             resource: Some(self.deps.resource(&self.spec)),
             keys: self.keys.clone(),
             direct_tls,
+            channel_binding: match spec.channel_binding {
+                ChannelBinding::Prefer => Preference::Prefer,
+                ChannelBinding::Require => Preference::Require,
+                ChannelBinding::Never => Preference::Off,
+            },
             used_scram: self.used_scram,
             used_plus: self.used_plus,
             resume: self.management.clone(),
             lang: self.spec.lang.clone(),
-            ..Initiating::new(self.spec.jid.clone(), Credentials::Password(self.spec.password.clone()))
+            ..Initiating::new(spec.jid.clone(), credentials)
         }
     }
 

@@ -51,7 +51,12 @@ impl Account {
         let Some(row) = kept.session else { return };
         self.epoch = row.epoch;
         let jid = row.state["jid"].as_str().and_then(|jid| FullJid::parse(jid).ok());
-        let Some(jid) = jid.filter(|jid| jid.to_bare() == self.spec.jid) else {
+        // Who logs in as nobody goes on with whatever the server has made up.
+        let own = |jid: &FullJid| match self.spec.anonymous {
+            true => jid.domain() == self.spec.jid.domain(),
+            false => jid.to_bare() == self.spec.jid,
+        };
+        let Some(jid) = jid.filter(own) else {
             if !row.state.is_null() {
                 // Another account: nothing of it holds for this one.
                 self.keep(

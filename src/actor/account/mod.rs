@@ -431,8 +431,10 @@ impl Handler<Configure> for Account {
     type Result = ();
 
     fn handle(&mut self, message: Configure, ctx: &mut Context<Self>) {
-        if self.spec.password.reveal() != message.0.password.reveal() {
-            // Keys follow from the password, and so does what the account has proved.
+        let loosened = self.spec.channel_binding != message.0.channel_binding;
+        if loosened || self.spec.password.reveal() != message.0.password.reveal() {
+            // Keys follow from the password, and so does what the account has proved. Whoever changes how the
+            // login is bound wants what is written now, not what was proved before.
             self.keys = None;
             self.used_scram = false;
             self.used_plus = false;

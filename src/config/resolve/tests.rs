@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::schema::sections::SECTIONS;
 use crate::config::schema::{Shape, section};
-use crate::config::settings::{Accept, Resource, TlsMode};
+use crate::config::settings::{Accept, ChannelBinding, Resource, TlsMode};
 use crate::config::yaml;
 
 #[test]
@@ -163,7 +163,10 @@ fn everything_of_the_contract_is_understood() {
     let zones: Vec<_> = bot.schedules.iter().map(|it| it.cron.zone().iana_name()).collect();
     assert_eq!(zones, [Some("Europe/Oslo"), Some("America/New_York")]);
     assert_eq!((bot.schedules[0].emit.as_str(), bot.schedules[1].catch_up), ("morning", true));
-    let fixed = &settings.bots[1];
+    assert_eq!(bot.channel_binding, ChannelBinding::Require);
+    let guest = settings.bots.iter().find(|bot| bot.name == "guest").unwrap();
+    assert!(guest.anonymous && guest.password.reveal().is_empty() && guest.jid.local().is_none());
+    let fixed = settings.bots.iter().find(|bot| bot.name == "fixed").unwrap();
     assert_eq!((fixed.resource.clone(), fixed.paused.clone()), (Resource::Fixed("desk".to_owned()), None));
 }
 
@@ -369,6 +372,8 @@ bots:
       - { cron: "@daily", timezone: America/New_York, emit: night, catch_up: true }
     labels: { team: support }
     paused: moved to another server
+    channel_binding: require
+  guest: { jid: guests.example.org, anonymous: true }
   fixed: { jid: fixed@example.org, password: { env: PW }, resource: desk, accept: roster, paused: false }
 secrets: { deploy_key: { env: DEPLOY_KEY } }
 webhooks: { listen: 127.0.0.1:8085 }

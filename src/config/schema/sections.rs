@@ -82,7 +82,19 @@ pub const SECTIONS: &[Section] = &[
                 "password",
                 Shape::Section("secret"),
                 "",
-                "Where its password comes from. Required, except behind a component.",
+                "Where its password comes from. Required, except behind a component and with `anonymous`.",
+            ),
+            key(
+                "anonymous",
+                Shape::Boolean,
+                "false",
+                "Logs in as nobody (ANONYMOUS, XEP-0175): `jid` is the domain, and the server makes up an account that is gone with the session.",
+            ),
+            key(
+                "channel_binding",
+                Shape::Choice(&["prefer", "require", "never"]),
+                "prefer",
+                "Whether the login is bound to the TLS channel. `prefer`: where both ends can, and once bound never again without. `never` is for a proxy that ends TLS in front of the server.",
             ),
             key(
                 "component",

@@ -30,6 +30,11 @@ pub(super) const PAGES: &[Page] = &[
         "Durations are written like `5m` or `1h30m`, sizes like `4MiB`, rates like `2/s`, counts like `200k`.",
     ),
     page(
+        "config::anonymous",
+        "an anonymous bot with an account or a password",
+        "With `anonymous: true` the server makes up an account that is gone with the session: `jid` is only the domain, `guests.example.org`, and there is nothing to prove. Take out `anonymous` if the bot has an account.",
+    ),
+    page(
         "config::choice",
         "only some words are allowed here",
         "The hint lists them. `docs/configuration.md` says what each means.",
