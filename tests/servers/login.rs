@@ -122,7 +122,8 @@ fn who_logs_in_as_nobody_is_somebody_else_each_time() {
         assert!(jid.contains("@anon.one.test/"), "{jid}");
         assert!(!seen.contains(&jid), "{jid} again");
         let mut ann = Person::login(bed.kind.address(), &bed.ca(), "nobody-ann@one.test", "pw");
-        ann.ask(&jid, "hello", |heard| heard == "hello");
+        ann.say(&jid, "hello");
+        ann.wait_for("the echo", |heard| heard["from"] == jid.as_str() && heard["message"] == "hello");
         seen.push(jid);
         assert!(program.stop().success());
     }
@@ -138,11 +139,11 @@ fn the_login_is_bound_as_the_configuration_says() {
         (Kind::Ejabberd, "require", None),
     ] {
         let bed = Bed::lend(kind);
-        bed.add("one.test", &["bound-bot"]);
+        bed.add("one.test", &[&format!("bound-{wish}")]);
         let project = one_bot(
             &bed,
             &format!(
-                "jid: bound-bot@one.test, channel_binding: {wish}, server: {}, tls: {{ ca: CA }}",
+                "jid: bound-{wish}@one.test, channel_binding: {wish}, server: {}, tls: {{ ca: CA }}",
                 kind.address()
             ),
         );
