@@ -268,7 +268,8 @@ impl Whole<'_> {
                 let message = format!("bot `{name}` is anonymous and has a `{key}`");
                 let found = Diagnostic::error("config::anonymous", message);
                 let found = found.hint(format!("take out `{key}` or `anonymous`"));
-                let at = if entry.value.from_row { place.clone() } else { self.reader.decoder.key_place(entry) };
+                let at =
+                    if entry.value.from_row { place.clone() } else { self.reader.decoder.key_place(entry) };
                 self.reader.decoder.note(found.at(at, "not with `anonymous: true`"));
             }
         }
