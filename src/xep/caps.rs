@@ -244,21 +244,22 @@ mod tests {
             lang: lang.to_owned(),
             name: name.to_owned(),
         };
-        let field = |var: &str, kind: Option<&str>, values: &[&str]| data_forms::Field {
+        let field = |var: &str, kind: Option<data_forms::FieldKind>, values: &[&str]| data_forms::Field {
             var: Some(var.to_owned()),
-            kind: kind.map(str::to_owned),
+            kind,
             values: values.iter().map(|value| (*value).to_owned()).collect(),
+            ..data_forms::Field::default()
         };
         let form = data_forms::Form {
-            kind: "result".to_owned(),
             fields: vec![
-                field("FORM_TYPE", Some("hidden"), &["urn:xmpp:dataforms:softwareinfo"]),
+                field("FORM_TYPE", Some(data_forms::FieldKind::Hidden), &["urn:xmpp:dataforms:softwareinfo"]),
                 field("ip_version", None, &["ipv4", "ipv6"]),
                 field("os", None, &["Mac"]),
                 field("os_version", None, &["10.5.1"]),
                 field("software", None, &["Psi"]),
                 field("software_version", None, &["0.11"]),
             ],
+            ..data_forms::Form::new(data_forms::FormKind::Result)
         };
         let info = disco::Info {
             identities: vec![identity("en", "Psi 0.11"), identity("el", "Ψ 0.11")],
@@ -281,12 +282,11 @@ mod tests {
         twins.identities.push(twins.identities[0].clone());
         assert_eq!(ver(&twins, Hash::Sha1), Err(IllFormed::Identity));
         let form = |values: &[&str]| data_forms::Form {
-            kind: "result".to_owned(),
             fields: vec![data_forms::Field {
-                var: Some("FORM_TYPE".to_owned()),
-                kind: Some("hidden".to_owned()),
                 values: values.iter().map(|value| (*value).to_owned()).collect(),
+                ..data_forms::Field::new("FORM_TYPE", data_forms::FieldKind::Hidden)
             }],
+            ..data_forms::Form::new(data_forms::FormKind::Result)
         };
         for forms in [vec![form(&["a", "b"])], vec![form(&["a"]), form(&["a"])]] {
             assert_eq!(ver(&disco::Info { forms, ..exodus() }, Hash::Sha1), Err(IllFormed::Form));

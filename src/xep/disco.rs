@@ -142,7 +142,7 @@ mod tests {
                 name: "Echo".to_owned(),
             }],
             features: vec![INFO.to_owned(), "urn:example".to_owned()],
-            forms: vec![data_forms::Form { kind: "result".to_owned(), fields: Vec::new() }],
+            forms: vec![data_forms::Form::new(data_forms::FormKind::Result)],
         };
         assert_eq!(Info::parse(&info.to_element(Some("n"))), Some(info.clone()));
         assert!(info.is_bot());

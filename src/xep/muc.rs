@@ -1,6 +1,6 @@
 //! XEP-0045: Multi-User Chat: what is written to rooms, and what a room writes into presence.
 
-use super::data_forms::{Field, Form};
+use super::data_forms::{Field, Form, FormKind};
 use super::{Extension, Xep, data_forms};
 use crate::event::room::{Affiliation, Role};
 use crate::jid::{BareJid, Jid};
@@ -185,8 +185,7 @@ pub fn configuration() -> Element {
 
 /// §10.1.2: takes the configuration that a new room has by default.
 pub fn instant() -> Element {
-    let form = Form { kind: "submit".to_owned(), fields: Vec::new() };
-    Element::new("query", OWNER).with_child(form.to_element())
+    Element::new("query", OWNER).with_child(Form::new(FormKind::Submit).to_element())
 }
 
 /// The filled form: fields that are not changed are given back as they came. An error names a field that the room
@@ -200,17 +199,8 @@ pub fn configured(query: &Element, changes: &[(String, Vec<String>)]) -> Result<
     {
         return Err(name.clone());
     }
-    let filled = form.fields.iter().filter(|field| field.var.is_some() && !is_fixed(field)).map(|field| {
-        let change = changes.iter().find(|(name, _)| is(field, name));
-        let values = change.map_or_else(|| field.values.clone(), |(_, values)| values.clone());
-        Field { var: field.var.clone(), kind: None, values }
-    });
-    let filled = Form { kind: "submit".to_owned(), fields: filled.collect() };
+    let filled = form.filled(|field| Some(changes.iter().find(|(name, _)| is(field, name))?.1.clone()));
     Ok(Element::new("query", OWNER).with_child(filled.to_element()))
-}
-
-fn is_fixed(field: &Field) -> bool {
-    field.kind.as_deref() == Some("fixed")
 }
 
 fn with_reason(item: Element, ns: &'static str, reason: Option<&str>) -> Element {

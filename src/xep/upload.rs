@@ -84,10 +84,7 @@ pub fn service(info: &Info) -> Option<Option<u64>> {
         return None;
     }
     // ejabberd sends a form for each namespace it speaks.
-    let ours = |form: &&super::data_forms::Form| {
-        form.field("FORM_TYPE").is_some_and(|field| field.values.iter().any(|value| value == NS))
-    };
-    let form = info.forms.iter().find(ours);
+    let form = info.forms.iter().find(|form| form.is_about(NS));
     let most = form.and_then(|form| form.field("max-file-size")).and_then(|field| field.values.first());
     Some(most.and_then(|most| most.trim().parse().ok()))
 }
