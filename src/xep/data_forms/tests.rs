@@ -118,8 +118,10 @@ fn f1_what_is_not_changed_goes_back_as_it_came() {
     );
 }
 
-/// A form with one field, what is answered, and what comes of it.
-const ANSWERS: &[(&str, &[&str], Result<&[&str], &str>)] = &[
+/// Attributes of a field, what is answered, and what comes of it.
+type Case = (&'static str, &'static [&'static str], Result<&'static [&'static str], &'static str>);
+
+const ANSWERS: &[Case] = &[
     ("type='boolean'", &["true"], Ok(&["true"])),
     ("type='boolean'", &["yes"], Err("`a` is yes or no")),
     ("type='jid-single'", &[" ann@example.org "], Ok(&["ann@example.org"])),
