@@ -25,7 +25,7 @@ pub(super) struct Running {
     started: Instant,
     before: isize,
     /// The budget around it: a test compiles the scripts that it tries.
-    around: (Budget, Option<Exceeded>),
+    around: (Budget, (isize, usize), Option<Exceeded>),
 }
 
 #[derive(Clone, Copy)]
@@ -37,10 +37,14 @@ struct Budget {
     operations: u64,
 }
 
+/// Bytes by which a turn may grow before its values are looked at again.
+const LOOK_AFTER: usize = 16 * 1024;
 const UNLIMITED: Budget = Budget { deadline: u64::MAX, ceiling: isize::MAX, operations: u64::MAX };
 
 thread_local! {
     static LEFT: Cell<Budget> = const { Cell::new(UNLIMITED) };
+    /// Value of [`memory::held`] at which the values are looked at next, and bytes they may refer to.
+    static LOOK: Cell<(isize, usize)> = const { Cell::new((isize::MAX, usize::MAX)) };
     /// What the turn has been told to end for.
     static OVER: Cell<Option<Exceeded>> = const { Cell::new(None) };
 }
@@ -62,8 +66,9 @@ impl Running {
         let now = started.duration_since(epoch()).as_millis() as u64;
         let before = memory::held();
         memory::mark();
-        let around = (LEFT.get(), OVER.get());
+        let around = (LEFT.get(), LOOK.get(), OVER.get());
         OVER.set(None);
+        LOOK.set((before.saturating_add_unsigned(LOOK_AFTER), memory));
         LEFT.set(Budget {
             deadline: now.saturating_add(limits.turn.as_millis() as u64).saturating_add(1),
             ceiling: before.saturating_add_unsigned(memory),
@@ -97,25 +102,31 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         LEFT.set(self.around.0);
-        OVER.set(self.around.1);
+        LOOK.set(self.around.1);
+        OVER.set(self.around.2);
         BUSY.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// Counts one operation and says whether the turn must end.
 pub(super) fn spend() -> Option<Exceeded> {
-    let exceeded = check();
+    spend_many(1)
+}
+
+/// Counts operations that one call takes, and says whether the turn must end.
+pub(super) fn spend_many(operations: u64) -> Option<Exceeded> {
+    let exceeded = check(operations);
     if exceeded.is_some() {
         OVER.set(exceeded);
     }
     exceeded
 }
 
-fn check() -> Option<Exceeded> {
+fn check(operations: u64) -> Option<Exceeded> {
     LEFT.with(|cell| {
         let mut left = cell.get();
-        left.operations = match left.operations.checked_sub(1) {
-            Some(operations) => operations,
+        left.operations = match left.operations.checked_sub(operations) {
+            Some(more) => more,
             None => return Some(Exceeded::Operations),
         };
         cell.set(left);
@@ -132,6 +143,23 @@ fn check() -> Option<Exceeded> {
 /// Bytes the turn may still allocate: host functions ask before they build something large.
 pub(super) fn memory_left() -> usize {
     LEFT.with(|cell| usize::try_from(cell.get().ceiling.saturating_sub(memory::held())).unwrap_or(0))
+}
+
+/// What the values of a turn may refer to, where they have grown since this was last asked: now is the time to look.
+pub(super) fn may_refer_to() -> Option<usize> {
+    let (next, most) = LOOK.get();
+    let held = memory::held();
+    if held <= next {
+        return None;
+    }
+    LOOK.set((held.saturating_add_unsigned(LOOK_AFTER), most));
+    Some(most)
+}
+
+/// Tells the turn to end for its memory.
+pub(super) fn memory_is_over() -> Exceeded {
+    OVER.set(Some(Exceeded::Memory));
+    Exceeded::Memory
 }
 
 fn epoch() -> Instant {

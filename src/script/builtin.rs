@@ -6,6 +6,7 @@ use std::io::Write;
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, Module, NativeCallContext};
 
 use crate::script::budget;
+use crate::script::compare::merged;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
 use crate::script::turn;
@@ -28,43 +29,10 @@ pub(super) fn register(module: &mut Module) {
     set(module, "to_json", |map: &mut Map| json(map));
 }
 
-/// Sorts by merging, from runs of one upwards: a comparer that contradicts itself gives some order, where the standard
-/// one panics, and one that fails ends it, where the standard one goes on.
+/// Sorts by a comparer of the script: one that contradicts itself gives some order, where the standard function panics,
+/// and one that fails ends it, where the standard one goes on.
 fn sorted(context: &NativeCallContext<'_>, items: &[Dynamic], comparer: &FnPtr) -> Checked<Array> {
-    let mut from: Array = items.to_vec();
-    let mut width = 1;
-    while width < from.len() {
-        let mut to = Array::with_capacity(from.len());
-        for pair in from.chunks(2 * width) {
-            let (left, right) = pair.split_at(width.min(pair.len()));
-            merge(context, left, right, comparer, &mut to)?;
-        }
-        from = to;
-        width *= 2;
-    }
-    Ok(from)
-}
-
-fn merge(
-    context: &NativeCallContext<'_>,
-    mut left: &[Dynamic],
-    mut right: &[Dynamic],
-    comparer: &FnPtr,
-    to: &mut Array,
-) -> Checked<()> {
-    while let ([first, rest @ ..], [other, others @ ..]) = (left, right) {
-        // Equal ones stay as they were: the right one goes first only where it is smaller.
-        if is_after(context, first, other, comparer)? {
-            to.push(other.clone());
-            right = others;
-        } else {
-            to.push(first.clone());
-            left = rest;
-        }
-    }
-    to.extend_from_slice(left);
-    to.extend_from_slice(right);
-    Ok(())
+    merged(items, &mut |one, other| is_after(context, one, other, comparer))
 }
 
 /// Whether `one` belongs behind `other`, by a comparer that gives a number, or `true` for "in order".

@@ -12,9 +12,11 @@ use crate::script::Limits;
 use crate::script::api;
 use crate::script::budget;
 use crate::script::builtin;
+use crate::script::compare;
 use crate::script::error::{Kind, Thrown};
 use crate::script::instance::Config;
 use crate::script::printed;
+use crate::script::references;
 use crate::script::testing::playing;
 use crate::script::turn;
 use crate::script::values;
@@ -76,7 +78,10 @@ impl Host {
         engine.on_debug(|text, _, position| turn::print(text, position.line()));
         // `config` is visible in closures and functions alike, which a variable of the scope is not.
         #[allow(deprecated)]
-        engine.on_var(|name, _, _| Ok(if name == "config" { turn::config() } else { None }));
+        engine.on_var(|name, _, context| {
+            references::check(&context)?;
+            Ok(if name == "config" { turn::config() } else { None })
+        });
         let mut host = Self { engine, limits: Limits::DEFAULT };
         host.set_sizes();
         host
@@ -140,6 +145,7 @@ type Checked<T> = Result<T, Box<EvalAltResult>>;
 fn overrides() -> Module {
     let mut module = Module::new();
     builtin::register(&mut module);
+    compare::register(&mut module);
     let sleepless = || {
         Thrown::new(Kind::Forbidden, "`sleep` is not available: a script never waits")
             .hint("use `timer::after(\"5s\", || ...)`")

@@ -37,194 +37,194 @@ pub(super) const AREA: Area = Area {
         ("e", "Failure"),
     ],
     functions: &[
-        function(
+        Function::new(
             "p.from: string",
             "`presence`: whose presence.",
             r#"on("presence", |p| log::debug(p.from));"#,
         ),
-        function(
+        Function::new(
             "p.who: string",
             "`presence`: the same without resource.",
             r#"on("presence", |p| store::set("seen/" + p.who, true));"#,
         ),
-        function(
+        Function::new(
             "p.kind: string",
             "`presence`: `available`, `unavailable` or `error`.",
             r#"on("presence", |p| log::debug(p.kind));"#,
         ),
-        function(
+        Function::new(
             "p.show: string",
             "`presence`: `away`, `chat`, `dnd`, `xa`, or nothing.",
             r#"on("presence", |p| if p.show == "dnd" { log::debug("busy"); });"#,
         ),
-        function(
+        Function::new(
             "p.status: string",
             "`presence`: the status text, or nothing.",
             r#"on("presence", |p| log::debug(`${p.status}`));"#,
         ),
-        function(
+        Function::new(
             "p.priority: int",
             "`presence`: -128 to 127.",
             r#"on("presence", |p| if p.priority < 0 { log::debug("shy"); });"#,
         ),
-        function(
+        Function::new(
             "c.from: string",
             "`subscribe` and its kin: who it is about.",
             r#"on("subscribe", |c| log::info(`${c.from} wants to see me`));
 on("subscribed", |c| log::info(`${c.from} lets me`));"#,
         ),
-        function(
+        Function::new(
             "c.text: string",
             "`subscribe`: what came with the request, or nothing.",
             r#"on("subscribe", |c| log::info(`${c.text}`));"#,
         ),
-        function(
+        Function::new(
             "c.approve()",
             "`subscribe`: lets them see the bot's presence.",
             r#"on("subscribe", |c| c.approve());"#,
         ),
-        function(
+        Function::new(
             "c.deny()",
             "`subscribe`: refuses it.",
             r#"on("subscribe", |c| if !c.from.ends_with("@example.org") { c.deny(); });"#,
         ),
-        function(
+        Function::new(
             "r.kind: string",
             "`roster`: `loaded`, `set` or `removed`.",
             r#"on("roster", |r| log::debug(r.kind));"#,
         ),
-        function(
+        Function::new(
             "r.contacts: array",
             "`roster`: maps with `jid`, `name`, `subscription`, `ask`, `groups`; all contacts where it was loaded.",
             r#"on("roster", |r| for contact in r.contacts { log::debug(contact.jid); });"#,
         ),
-        function(
+        Function::new(
             "o.jid: string",
             "`online`: the bot's full address.",
             r#"on("online", |o| log::info(`here as ${o.jid}`));"#,
         ),
-        function(
+        Function::new(
             "o.resumed: bool",
             "`online`: whether the old session goes on, with nothing lost.",
             r#"on("online", |o| if !o.resumed { bot::status("chat", "back"); });"#,
         ),
-        function("l.reason: string", "`offline`: why.", r#"on("offline", |l| log::warn(l.reason));"#),
-        function(
+        Function::new("l.reason: string", "`offline`: why.", r#"on("offline", |l| log::warn(l.reason));"#),
+        Function::new(
             "l.retry_s: int",
             "`offline`: seconds until the next try, or nothing if there is none.",
             r#"on("offline", |l| log::warn(`again in ${l.retry_s} s`));"#,
         ),
-        function(
+        Function::new(
             "b.from: string",
             "`bounce`: who returned the message, or nothing.",
             r#"on("bounce", |b| log::warn(`${b.from} refused it`));"#,
         ),
-        function(
+        Function::new(
             "b.id: string",
             "`bounce`: the id that `reply` or `bot::send` gave.",
             r#"on("bounce", |b| log::warn(`${b.id}`));"#,
         ),
-        function(
+        Function::new(
             "b.condition: string",
             "`bounce`: why, such as `item-not-found`.",
             r#"on("bounce", |b| log::warn(b.condition));"#,
         ),
-        function(
+        Function::new(
             "b.kind: string",
             "`bounce`: `auth`, `cancel`, `continue`, `modify` or `wait`.",
             r#"on("bounce", |b| if b.kind == "wait" { log::info("later"); });"#,
         ),
-        function(
+        Function::new(
             "b.text: string",
             "`bounce`: words of the one who returned it, or nothing.",
             r#"on("bounce", |b| log::warn(`${b.text}`));"#,
         ),
-        function(
+        Function::new(
             "d.from: string",
             "`receipt`: who received it.",
             r#"on("receipt", |d| log::debug(d.from));"#,
         ),
-        function(
+        Function::new(
             "d.id: string",
             "`receipt`: the id that `reply` or `bot::send` gave.",
             r#"on("receipt", |d| log::debug(d.id));"#,
         ),
-        function("y.from: string", "`typing`: who.", r#"on("typing", |y| log::debug(y.from));"#),
-        function(
+        Function::new("y.from: string", "`typing`: who.", r#"on("typing", |y| log::debug(y.from));"#),
+        Function::new(
             "y.state: string",
             "`typing`: `active`, `composing`, `paused`, `inactive` or `gone`.",
             r#"on("typing", |y| log::debug(y.state));"#,
         ),
-        function("f.from: string", "`file`: the sender.", r#"on("file", |f| log::info(f.from));"#),
-        function(
+        Function::new("f.from: string", "`file`: the sender.", r#"on("file", |f| log::info(f.from));"#),
+        Function::new(
             "f.place: string",
             "`file`: where an answer goes.",
             r#"on("file", |f| bot::send(f.place, "got it"));"#,
         ),
-        function(
+        Function::new(
             "f.url: string",
             "`file`: the address, unchecked; nothing is fetched.",
             r#"on("file", |f| log::info(f.url));"#,
         ),
-        function(
+        Function::new(
             "f.description: string",
             "`file`: the sender's words, or nothing.",
             r#"on("file", |f| log::info(`${f.description}`));"#,
         ),
-        function(
+        Function::new(
             "f.name: string",
             "`file`: the file's name without a path, or nothing. The sender's word, like type and size.",
             r#"on("file", |f| log::info(`${f.name}`));"#,
         ),
-        function(
+        Function::new(
             "f.mime: string",
             "`file`: its type such as `image/png`, or nothing.",
             r#"on("file", |f| if f.mime == "image/png" { f.reply("a picture"); });"#,
         ),
-        function(
+        Function::new(
             "f.size: int",
             "`file`: its size in bytes, or nothing.",
             r#"on("file", |f| if (f.size ?? 0) > 1000000 { f.reply("that is large"); });"#,
         ),
-        function(
+        Function::new(
             "f.reply(text) -> string",
             "`file`: answers it.",
             r#"on("file", |f| { f.reply("thank you"); });"#,
         ),
-        function("a.ok: bool", "Answers of `bot::iq`: whether there is a result.", ASK_OK),
-        function(
+        Function::new("a.ok: bool", "Answers of `bot::iq`: whether there is a result.", ASK_OK),
+        Function::new(
             "a.error: string",
             "Answers of `bot::iq`: the condition, `timeout` or `session-lost`; nothing where it went well.",
             ASK_ERROR,
         ),
-        function(
+        Function::new(
             "a.items: array",
             "Answers of `affiliations`: a map for each `item` in the payload, with its attributes and its `reason`.",
             ASK_ITEMS,
         ),
-        function("a.xml: Xml", "Answers of `bot::iq`: the payload, or nothing.", ASK_XML),
-        function(
+        Function::new("a.xml: Xml", "Answers of `bot::iq`: the payload, or nothing.", ASK_XML),
+        Function::new(
             "e.message: string",
             "`error`: what went wrong in a turn of this script. The turn left nothing behind; this handler has one of its own, and its own errors are only logged.",
             r#"on("error", |e| bot::send("ops@example.org", `${bot::name()}: ${e.message}`));"#,
         ),
-        function(
+        Function::new(
             "e.event: string",
             "`error`: the event that was handled, such as `message` or `command roll`.",
             r#"on("error", |e| log::warn(`${e.event} failed`));"#,
         ),
-        function("e.file: string", "`error`: the file.", r#"on("error", |e| log::warn(e.file));"#),
-        function(
+        Function::new("e.file: string", "`error`: the file.", r#"on("error", |e| log::warn(e.file));"#),
+        Function::new(
             "e.line: int",
             "`error`: the line; 0 where it is unknown.",
             r#"on("error", |e| log::warn(`line ${e.line}`));"#,
         ),
-        function(
+        Function::new(
             "e.kind: string",
             "`error`: which rule was broken: `runtime`, `deadline`, `memory`, `operations`, `size`, `stack`, `store` and so on.",
             r#"on("error", |e| if e.kind == "deadline" { log::warn("too slow"); });"#,
         ),
-        function("a.data", "Answers of `bot::iq` by name: what was to be remembered.", ASK_DATA),
+        Function::new("a.data", "Answers of `bot::iq` by name: what was to be remembered.", ASK_DATA),
     ],
     register,
 };
@@ -243,10 +243,6 @@ const ASK_XML: &str = r#"on("message", |m| {
 });"#;
 const ASK_DATA: &str = r#"on("message", |m| bot::iq("get", m.from, "<query xmlns='jabber:iq:version'/>", "version", #{ to: m.place }));
 on("answer:version", |a| bot::send(a.data.to, `${a.xml}`));"#;
-
-const fn function(signature: &'static str, about: &'static str, example: &'static str) -> Function {
-    Function { signature, about, example }
-}
 
 macro_rules! objects {
     ($($object:ident($inner:ty)),* $(,)?) => {

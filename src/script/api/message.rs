@@ -27,156 +27,152 @@ pub(super) const AREA: Area = Area {
     about: "`m` is what handlers of `message`, `room`, `mention`, `pm` and `headline` get, and commands.",
     objects: &[("m", "Message")],
     functions: &[
-        property(
+        Function::new(
             "m.id: string",
             "The id its sender gave it, or nothing.",
             r#"on("message", |m| log::info(`id ${m.id}`));"#,
         ),
-        property(
+        Function::new(
             "m.from: string",
             "The sender's address; in a room, that of the occupant.",
             r#"on("message", |m| m.reply(`hello ${m.from}`));"#,
         ),
-        property(
+        Function::new(
             "m.resource: string",
             "The sender's resource, or nothing.",
             r#"on("message", |m| log::info(`from device ${m.resource}`));"#,
         ),
-        property(
+        Function::new(
             "m.place: string",
             "Where an answer goes: the room, the occupant, or the sender.",
             r#"on("pm", |m| bot::send(m.place, "just between us", #{ kind: "chat" }));
 on("message", |m| bot::send(m.place, "noted"));"#,
         ),
-        property(
+        Function::new(
             "m.room: string",
             "The room, or nothing.",
             r#"on("message", |m| if m.room == () { m.reply("just us"); });"#,
         ),
-        property(
+        Function::new(
             "m.nick: string",
             "What to call the sender.",
             r#"on("message", |m| m.reply(`hello ${m.nick}`));"#,
         ),
-        property(
+        Function::new(
             "m.who: string",
             "The strongest identity known of the sender: the key for what belongs to a person.",
             r#"on("message", |m| { store::incr("count/" + m.who); });"#,
         ),
-        property(
+        Function::new(
             "m.identity: string",
             "How far `who` can be relied on: `real` for an address, `occupant` for an id that the room gives, `nick` for what is anybody's.",
             r#"on("room", |m| if m.identity != "nick" { store::incr("count/" + m.who); });"#,
         ),
-        property(
+        Function::new(
             "m.real_jid: string",
             "In a room: the sender's own address, or nothing where the room hides it.",
             r#"on("room", |m| log::debug(`${m.real_jid}`));"#,
         ),
-        property(
+        Function::new(
             "m.occupant_id: string",
             "In a room: the id that the room gives the sender for good, or nothing.",
             r#"on("room", |m| log::debug(`${m.occupant_id}`));"#,
         ),
-        property(
+        Function::new(
             "m.role: string",
             "In a room: `moderator`, `participant`, `visitor` or `none`; nothing where it is not known.",
             r#"on("room", |m| if m.role == "moderator" { m.reply("yes, sir"); });"#,
         ),
-        property(
+        Function::new(
             "m.affiliation: string",
             "In a room: `owner`, `admin`, `member`, `none` or `outcast`; nothing where it is not known.",
             r#"on("room", |m| if m.affiliation in ["owner", "admin"] { m.reply("yes, boss"); });"#,
         ),
-        property(
+        Function::new(
             "m.text: string",
             "The text; where a room message mentions the bot, what comes after that.",
             r#"on("message", |m| m.reply(m.text.to_upper()));"#,
         ),
-        property(
+        Function::new(
             "m.raw_text: string",
             "The text as it was written, before a mention of the bot is taken off.",
             r#"on("mention", |m| log::debug(m.raw_text));"#,
         ),
-        property(
+        Function::new(
             "m.subject: string",
             "The subject, or nothing.",
             r#"on("message", |m| if m.subject != () { m.reply(`about ${m.subject}`); });"#,
         ),
-        property(
+        Function::new(
             "m.lang: string",
             "The language of the text, or nothing.",
             r#"on("message", |m| log::debug(`in ${m.lang}`));"#,
         ),
-        property(
+        Function::new(
             "m.kind: string",
             "`chat`, `normal`, `groupchat` or `headline`.",
             r#"on("headline", |m| log::info(m.kind));
 on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
         ),
-        property(
+        Function::new(
             "m.delayed: bool",
             "Whether it is older than now: kept for the bot while it was away, or history.",
             r#"on("message", |m| if m.delayed { m.reply("sorry, I was away"); });"#,
         ),
-        property(
+        Function::new(
             "m.stamp: time",
             "When it was sent; now where nothing is known.",
             r#"on("message", |m| m.reply(`sent ${time::show(m.stamp)}`));"#,
         ),
-        property(
+        Function::new(
             "m.thread_id: string",
             "The thread it belongs to, or nothing. Replies carry it on.",
             r#"on("message", |m| log::debug(`thread ${m.thread_id}`));"#,
         ),
-        property(
+        Function::new(
             "m.is_bot: bool",
             "Whether the sender is known to be a bot.",
             r#"on("message", |m| if !m.is_bot { m.reply("hello, human"); });"#,
         ),
-        property(
+        Function::new(
             "m.encrypted: bool",
             "Whether the real text is encrypted, so that `text` is empty or a stand-in; needs the option `encrypted`.",
             r#"on("message", #{ encrypted: true }, |m| if m.encrypted { m.reply("I cannot read this"); });"#,
         ),
-        property(
+        Function::new(
             "m.replaces: string",
             "The id of the message that this one corrects, or nothing.",
             r#"on("edit", |m| log::info(`${m.replaces} was meant as: ${m.text}`));"#,
         ),
-        property(
+        Function::new(
             "m.stanza_id: string",
             "The id that the server's archive gave it, or in a room the room; nothing where it gave none.",
             r#"on("message", |m| log::debug(`archived as ${m.stanza_id}`));"#,
         ),
-        property(
+        Function::new(
             "m.reply(text) -> string",
             "Answers where the message came from, in its thread. Gives the id of the answer.",
             r#"on("message", |m| { m.reply("hello"); });"#,
         ),
-        property(
+        Function::new(
             "m.reply(text, opts: map) -> string",
             "The same with `subject`, `lang`, `thread_id`, `kind`, `quote: true` (names the message that is answered, and quotes it for clients that know no replies), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived), `copy: false` (no copies) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
             r#"on("message", |m| { m.reply("hei", #{ lang: "no", langs: #{ en: "hello" }, quote: true }); });"#,
         ),
-        property(
+        Function::new(
             "m.typing()",
             "Shows that an answer is being written.",
             r#"on("message", |m| { m.typing(); m.reply("hm"); });"#,
         ),
-        property(
+        Function::new(
             "m.reply_file(name: string, mime: string, data: string|blob|Bytes)",
             "Answers with a file: uploads it, and sends it where an answer goes. If that fails, the log says why; `bot::upload` tells the script.",
             r#"command("log", "Get the log", |m, a| m.reply_file("log.txt", "text/plain", "nothing has happened"));"#,
         ),
-        property("m.stop()", "No further handler gets this message.", r#"on("message", |m| m.stop());"#),
+        Function::new("m.stop()", "No further handler gets this message.", r#"on("message", |m| m.stop());"#),
     ],
     register,
 };
-
-const fn property(signature: &'static str, about: &'static str, example: &'static str) -> Function {
-    Function { signature, about, example }
-}
 
 /// A message as scripts hold it: read only, and cheap to copy.
 #[derive(Clone)]

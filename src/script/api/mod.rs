@@ -148,6 +148,11 @@ fn build(area: &Area) -> Registered {
 }
 
 impl Function {
+    /// One line of an area's table.
+    const fn new(signature: &'static str, about: &'static str, example: &'static str) -> Self {
+        Self { signature, about, example }
+    }
+
     /// The bare name: `get` of `store::get(key)`, `text` of `m.text`.
     pub fn name(&self) -> &'static str {
         let end = self.signature.find(['(', ' ', ':']).unwrap_or(self.signature.len());

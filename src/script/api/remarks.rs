@@ -13,30 +13,38 @@ pub(super) const AREA: Area = Area {
     about: "What handlers of `reaction`, `retract` and `marker` are given. Nobody vouches for the id: keep the ids of what the bot has said (`m.reply` gives them), and compare. Corrections come as messages, to `edit`.",
     objects: &[("n", "Remark")],
     functions: &[
-        property(
+        Function::new(
             "n.from: string",
             "The sender's address; in a room, that of the occupant.",
             r#"on("reaction", |n| log::info(n.from));"#,
         ),
-        property(
+        Function::new(
             "n.place: string",
             "Where an answer goes.",
             r#"on("reaction", |n| bot::send(n.place, "thank you"));"#,
         ),
-        property("n.room: string", "The room, or nothing.", r#"on("reaction", |n| log::info(`${n.room}`));"#),
-        property("n.nick: string", "What to call the sender.", r#"on("retract", |n| log::info(n.nick));"#),
-        property(
+        Function::new(
+            "n.room: string",
+            "The room, or nothing.",
+            r#"on("reaction", |n| log::info(`${n.room}`));"#,
+        ),
+        Function::new(
+            "n.nick: string",
+            "What to call the sender.",
+            r#"on("retract", |n| log::info(n.nick));"#,
+        ),
+        Function::new(
             "n.who: string",
             "The strongest identity known, as `m.who`.",
             r#"on("reaction", |n| { store::set("vote/" + n.who, n.emojis); });"#,
         ),
-        property(
+        Function::new(
             "n.about: string",
             "The id of the message it is about: in rooms the one that the room gave it.",
             r#"on("retract", |n| { store::del("quote/" + n.about); });
 on("marker", |n| log::debug(`read up to ${n.about}`));"#,
         ),
-        property(
+        Function::new(
             "n.emojis: array",
             "`reaction`: the reactions that hold now, in place of earlier ones; none takes them back.",
             r#"on("reaction", |n| if "👍" in n.emojis { store::incr("likes"); });"#,
@@ -44,10 +52,6 @@ on("marker", |n| log::debug(`read up to ${n.about}`));"#,
     ],
     register,
 };
-
-const fn property(signature: &'static str, about: &'static str, example: &'static str) -> Function {
-    Function { signature, about, example }
-}
 
 #[derive(Clone)]
 struct RemarkObject(Arc<Remark>);

@@ -28,158 +28,166 @@ pub(super) const AREA: Area = Area {
             Kicking needs a moderator's rights, affiliations those of an admin, the configuration an owner's.",
     objects: &[("den", "Room"), ("who", "Occupant")],
     functions: &[
-        function(
+        Function::new(
             "room(jid: string) -> Room",
             "A room, whether the bot is in it or not.",
             r#"on("message", |m| { room("den@rooms.example.org").say(`${m.nick} wrote`); });"#,
         ),
-        function("den.jid: string", "Its address.", r#"on("room", |m| log::debug(room(m.room).jid));"#),
-        function(
+        Function::new("den.jid: string", "Its address.", r#"on("room", |m| log::debug(room(m.room).jid));"#),
+        Function::new(
             "den.nick: string",
             "What the bot is called there, or nothing if it has no such room.",
             r#"on("room", |m| log::debug(`here I am ${room(m.room).nick}`));"#,
         ),
-        function(
+        Function::new(
             "den.joined: bool",
             "Whether the bot is in.",
             r#"on("message", |m| if room("den@rooms.example.org").joined { m.reply("I am in"); });"#,
         ),
-        function(
+        Function::new(
             "den.state: string",
             "`in`, `joining`, `left`, `lost: ...` or `stopped: ...`; nothing if the bot has no such room.",
             r#"on("message", |m| log::info(`${room("den@rooms.example.org").state}`));"#,
         ),
-        function(
+        Function::new(
             "den.topic: string",
             "The subject, or nothing.",
             r#"on("room", |m| log::debug(`we talk about ${room(m.room).topic}`));"#,
         ),
-        function(
+        Function::new(
             "den.say(text) -> string",
             "Says something. Gives the id of the message.",
             r#"on("room:self", |e| { room(e.room).say("hello, everybody"); });"#,
         ),
-        function(
+        Function::new(
             "den.say(text, opts: map) -> string",
             "The same with `lang`, `thread_id`, `spoiler`, `styled`, `store`, `copy` or `langs`, as `m.reply` takes them.",
             r#"on("room:self", |e| { room(e.room).say("god dag", #{ lang: "no" }); });"#,
         ),
-        function(
+        Function::new(
             "den.subject(text: string) -> string",
             "Sets the subject; \"\" takes it away.",
             r#"on("room", |m| { if m.text == "!quiet" { room(m.room).subject("quiet, please"); } });"#,
         ),
-        function(
+        Function::new(
             "den.whisper(nick: string, text) -> string",
             "Says something to one occupant only.",
             r#"on("room:join", |e| { room(e.room).whisper(e.nick, "welcome"); });"#,
         ),
-        function(
+        Function::new(
             "den.occupants() -> array",
             "Who is there, by nick, the bot included. Of very large rooms not everybody.",
             r#"on("room", |m| for who in room(m.room).occupants() { log::debug(who.nick); });"#,
         ),
-        function(
+        Function::new(
             "den.occupant(nick: string) -> Occupant",
             "Who has that nick, or nothing.",
             r#"on("room", |m| { let who = room(m.room).occupant(m.nick); if who != () { log::debug(who.who); } });"#,
         ),
-        function(
+        Function::new(
             "den.kick(nick: string) -> string",
             "Removes somebody, who may come back.",
             r#"on("room", |m| { if m.text.len() > 5000 { room(m.room).kick(m.nick); } });"#,
         ),
-        function(
+        Function::new(
             "den.kick(nick: string, reason: string) -> string",
             "The same, saying why.",
             r#"on("room", |m| { if m.text.len() > 5000 { room(m.room).kick(m.nick, "too long"); } });"#,
         ),
-        function(
+        Function::new(
             "den.ban(nick: string) -> string",
             "Removes somebody for good. Fails if the room does not show the bot who they are: a nick is anybody's.",
             r#"on("room", |m| { if m.text == "spam" { room(m.room).ban(m.nick); } });"#,
         ),
-        function(
+        Function::new(
             "den.ban(nick: string, reason: string) -> string",
             "The same, saying why.",
             r#"on("room", |m| { if m.text == "spam" { room(m.room).ban(m.nick, "spam"); } });"#,
         ),
-        function(
+        Function::new(
             "den.mute(nick: string) -> string",
             "Takes somebody's voice away, where the room is moderated.",
             r#"on("room", |m| { if m.text == "noise" { room(m.room).mute(m.nick); } });"#,
         ),
-        function(
+        Function::new(
             "den.mute(nick: string, reason: string) -> string",
             "The same, saying why.",
             r#"on("room", |m| { if m.text == "noise" { room(m.room).mute(m.nick, "noise"); } });"#,
         ),
-        function(
+        Function::new(
             "den.voice(nick: string) -> string",
             "Gives somebody voice.",
             r#"on("room:join", |e| { if e.affiliation == "member" { room(e.room).voice(e.nick); } });"#,
         ),
-        function(
+        Function::new(
             "den.retract(id: string) -> string",
             "Takes a message back for everybody, where the room can. `id` is `m.id` of the message at hand, or an `m.stanza_id`.",
             r#"on("room", |m| { if m.text == "casino" { room(m.room).retract(m.id); } });"#,
         ),
-        function(
+        Function::new(
             "den.retract(id: string, reason: string) -> string",
             "The same, saying why.",
             r#"on("room", |m| { if m.text == "casino" { room(m.room).retract(m.id, "not here"); } });"#,
         ),
-        function(
+        Function::new(
             "den.invite(jid: string) -> string",
             "Asks somebody in.",
             r#"on("message", |m| { room("den@rooms.example.org").invite(m.who); });"#,
         ),
-        function(
+        Function::new(
             "den.invite(jid: string, reason: string) -> string",
             "The same, saying why.",
             r#"on("message", |m| { room("den@rooms.example.org").invite(m.who, "you asked"); });"#,
         ),
-        function(
+        Function::new(
             "den.set_affiliation(jid: string, affiliation: string) -> string",
             "Makes somebody `owner`, `admin`, `member`, `outcast` or `none`.",
             r#"on("message", |m| { room("den@rooms.example.org").set_affiliation(m.who, "member"); });"#,
         ),
-        function(
+        Function::new(
             "den.set_affiliation(jid: string, affiliation: string, reason: string) -> string",
             "The same, saying why.",
             r#"on("message", |m| { room("den@rooms.example.org").set_affiliation(m.who, "none", "left us"); });"#,
         ),
-        function(
+        Function::new(
             "den.affiliations(affiliation: string, f: |a|) -> string",
             "Asks for the list of those with that affiliation; `a.items` has maps with `jid`, `affiliation` and what else the room says.",
             r#"on("message", |m| { room("den@rooms.example.org").affiliations("outcast", |a| m.reply(`${a.items.len()} are banned`)); });"#,
         ),
-        function(
+        Function::new(
             "den.configure(fields: map) -> string",
             "Changes the room's configuration: names with or without `muc#roomconfig_`, values as text, truth, number or array.",
             r#"on("room:self", |e| { room(e.room).configure(#{ roomname: "The den", membersonly: false }); });"#,
         ),
-        function(
+        Function::new(
             "den.leave()",
             "Goes out. A room of bots.yaml is entered again with the next session.",
             r#"on("message", |m| room("den@rooms.example.org").leave());"#,
         ),
-        function("who.nick: string", "Their nick, which is anybody's once they have left.", OCCUPANT),
-        function(
+        Function::new("who.nick: string", "Their nick, which is anybody's once they have left.", OCCUPANT),
+        Function::new(
             "who.who: string",
             "The strongest identity known of them: address, else the room's id, else the nick.",
             OCCUPANT,
         ),
-        function(
+        Function::new(
             "who.identity: string",
             "How far `who` can be relied on: `real`, `occupant` or `nick`.",
             OCCUPANT,
         ),
-        function("who.real_jid: string", "Their own address, or nothing where the room hides it.", OCCUPANT),
-        function("who.occupant_id: string", "The id that the room gives them, or nothing.", OCCUPANT),
-        function("who.role: string", "`moderator`, `participant`, `visitor` or `none`.", OCCUPANT),
-        function("who.affiliation: string", "`owner`, `admin`, `member`, `none` or `outcast`.", OCCUPANT),
-        function("who.own: bool", "Whether it is the bot itself.", OCCUPANT),
+        Function::new(
+            "who.real_jid: string",
+            "Their own address, or nothing where the room hides it.",
+            OCCUPANT,
+        ),
+        Function::new("who.occupant_id: string", "The id that the room gives them, or nothing.", OCCUPANT),
+        Function::new("who.role: string", "`moderator`, `participant`, `visitor` or `none`.", OCCUPANT),
+        Function::new(
+            "who.affiliation: string",
+            "`owner`, `admin`, `member`, `none` or `outcast`.",
+            OCCUPANT,
+        ),
+        Function::new("who.own: bool", "Whether it is the bot itself.", OCCUPANT),
     ],
     register,
 };
@@ -187,10 +195,6 @@ pub(super) const AREA: Area = Area {
 const OCCUPANT: &str = r#"on("room", |m| for who in room(m.room).occupants() {
     if !who.own { log::debug(`${who.nick} ${who.who} ${who.identity} ${who.real_jid} ${who.occupant_id} ${who.role} ${who.affiliation}`); }
 });"#;
-
-const fn function(signature: &'static str, about: &'static str, example: &'static str) -> Function {
-    Function { signature, about, example }
-}
 
 /// A room as scripts hold it: nothing but the address, so that it is never out of date.
 #[derive(Clone)]

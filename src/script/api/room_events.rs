@@ -19,129 +19,129 @@ pub(super) const AREA: Area = Area {
             `room:subject` and `invite` get. Those who are there when the bot comes in cause no `room:join`.",
     objects: &[("e", "RoomEvent"), ("i", "Invite")],
     functions: &[
-        function("e.room: string", "The room.", r#"on("room:self", |e| log::info(`in ${e.room}`));"#),
-        function(
+        Function::new("e.room: string", "The room.", r#"on("room:self", |e| log::info(`in ${e.room}`));"#),
+        Function::new(
             "e.nick: string",
             "Whom it is about; `room:self`: what the bot is called; `room:subject`: who set it, or nothing.",
             r#"on("room:join", |e| log::info(`${e.nick} is here`));"#,
         ),
-        function(
+        Function::new(
             "e.who: string",
             "The strongest identity known of them, or nothing: see `m.who`.",
             r#"on("room:join", |e| if store::once("met/" + e.who, "90d") { room(e.room).whisper(e.nick, "welcome"); });"#,
         ),
-        function(
+        Function::new(
             "e.identity: string",
             "How far `who` can be relied on: `real`, `occupant` or `nick`.",
             r#"on("room:join", |e| log::debug(e.identity));"#,
         ),
-        function(
+        Function::new(
             "e.real_jid: string",
             "Their own address, or nothing where the room hides it.",
             r#"on("room:join", |e| log::debug(`${e.real_jid}`));"#,
         ),
-        function(
+        Function::new(
             "e.occupant_id: string",
             "The id that the room gives them, or nothing.",
             r#"on("room:join", |e| log::debug(`${e.occupant_id}`));"#,
         ),
-        function(
+        Function::new(
             "e.role: string",
             "Their role: for `room:role` as it is now.",
             r#"on("room:role", |e| log::info(`${e.nick} is ${e.role}`));"#,
         ),
-        function(
+        Function::new(
             "e.affiliation: string",
             "Their affiliation.",
             r#"on("room:join", |e| if e.affiliation == "owner" { log::info("the boss"); });"#,
         ),
-        function(
+        Function::new(
             "e.own: bool",
             "Whether it is about the bot itself.",
             r#"on("room:role", |e| if e.own { log::info(`now I am ${e.role}`); });"#,
         ),
-        function(
+        Function::new(
             "e.is_bot: bool",
             "Whether it is about a bot of this process.",
             r#"on("room:join", |e| if !e.is_bot { room(e.room).say(`hello ${e.nick}`); });"#,
         ),
-        function(
+        Function::new(
             "e.old_nick: string",
             "`room:nick`: what they were called before.",
             r#"on("room:nick", |e| log::info(`${e.old_nick} is ${e.nick}`));"#,
         ),
-        function(
+        Function::new(
             "e.old_role: string",
             "`room:role`: the role before.",
             r#"on("room:role", |e| log::info(`was ${e.old_role}`));"#,
         ),
-        function(
+        Function::new(
             "e.old_affiliation: string",
             "`room:role`: the affiliation before.",
             r#"on("room:role", |e| log::info(`was ${e.old_affiliation}`));"#,
         ),
-        function(
+        Function::new(
             "e.how: string",
             "`room:leave`: `left`, `kicked`, `banned`, `not-member`, `shutdown`, `unreachable` or `destroyed`.",
             r#"on("room:leave", |e| if e.how == "kicked" { log::info(`${e.nick} was kicked`); });"#,
         ),
-        function(
+        Function::new(
             "e.by: string",
             "`room:leave`, `room:role`: who did it, if the room says so.",
             r#"on("room:leave", |e| log::info(`by ${e.by}`));"#,
         ),
-        function(
+        Function::new(
             "e.reason: string",
             "`room:lost`: why; `room:leave`, `room:role`: their words, or nothing.",
             r#"on("room:lost", |e| log::warn(`out of ${e.room}: ${e.reason}`));"#,
         ),
-        function(
+        Function::new(
             "e.code: int",
             "`room:lost`: the status code (301 banned, 307 kicked, ...) or that of the error (403, 407, ...); 0 where there is none.",
             r#"on("room:lost", |e| if e.code == 301 { log::error(`banned from ${e.room}`); });"#,
         ),
-        function(
+        Function::new(
             "e.retry_s: int",
             "`room:lost`: seconds until the next try, or nothing if there is none.",
             r#"on("room:lost", |e| log::warn(`again in ${e.retry_s} s`));"#,
         ),
-        function(
+        Function::new(
             "e.venue: string",
             "`room:lost`: where the talk goes on, or nothing.",
             r#"on("room:lost", |e| if e.venue != () { log::info(`moved to ${e.venue}`); });"#,
         ),
-        function(
+        Function::new(
             "e.subject: string",
             "`room:subject`: the subject; \"\" where it was taken away.",
             r#"on("room:subject", |e| log::info(e.subject));"#,
         ),
-        function(
+        Function::new(
             "e.created: bool",
             "`room:self`: whether the bot has made the room.",
             r#"on("room:self", |e| if e.created { room(e.room).subject("a new room"); });"#,
         ),
-        function("i.room: string", "The room.", r#"on("invite", |i| log::info(i.room));"#),
-        function(
+        Function::new("i.room: string", "The room.", r#"on("invite", |i| log::info(i.room));"#),
+        Function::new(
             "i.from: string",
             "Who invites, or nothing. Unless `direct`, it is the room that says so.",
             r#"on("invite", |i| log::info(`${i.from}`));"#,
         ),
-        function(
+        Function::new(
             "i.direct: bool",
             "Whether the inviter has sent it, so that `from` is known for sure.",
             r#"on("invite", |i| log::debug(`${i.direct}`));"#,
         ),
-        function(
+        Function::new(
             "i.reason: string",
             "Their words, or nothing.",
             r#"on("invite", |i| log::info(`${i.reason}`));"#,
         ),
-        function(
+        Function::new(
             "i.accepted: bool",
             "Whether the bot follows it already, as `invites` in bots.yaml says.",
             r#"on("invite", |i| if i.accepted { log::info("coming"); });"#,
         ),
-        function(
+        Function::new(
             "i.accept() -> string",
             "Goes into the room and stays until the process ends.",
             r#"on("invite", |i| if i.direct && i.from == "boss@example.org" { i.accept(); });"#,
@@ -149,10 +149,6 @@ pub(super) const AREA: Area = Area {
     ],
     register,
 };
-
-const fn function(signature: &'static str, about: &'static str, example: &'static str) -> Function {
-    Function { signature, about, example }
-}
 
 /// An event of a room.
 #[derive(Clone)]

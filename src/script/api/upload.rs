@@ -25,37 +25,37 @@ pub(super) const AREA: Area = Area {
     about: "What becomes of a file that `bot::upload` has taken, XEP-0363. The file lies where anyone who knows its address can fetch it.",
     objects: &[("u", "Upload")],
     functions: &[
-        function(
+        Function::new(
             "u.ok: bool",
             "Whether the file can be fetched now.",
             r#"on("message", |m| bot::upload("a.txt", "text/plain", m.text, |u| log::info(`${u.ok}`)));"#,
         ),
-        function(
+        Function::new(
             "u.error: string",
             "Why not, or nothing: a condition such as `not-acceptable`, `status 413`, `timeout`, `session-lost`.",
             r#"on("message", |m| bot::upload("a.txt", "text/plain", m.text, |u| if !u.ok { m.reply(u.error); }));"#,
         ),
-        function(
+        Function::new(
             "u.url: string",
             "Where it lies; nothing where it does not.",
             r#"on("message", |m| bot::upload("a.txt", "text/plain", m.text, |u| if u.ok { m.reply(u.url); }));"#,
         ),
-        function(
+        Function::new(
             "u.name: string",
             "The file's name.",
             r#"on("message", |m| bot::upload("a.txt", "text/plain", m.text, |u| log::info(u.name)));"#,
         ),
-        function(
+        Function::new(
             "u.size: int",
             "How many bytes it has.",
             r#"on("message", |m| bot::upload("a.txt", "text/plain", m.text, |u| log::info(`${u.size}`)));"#,
         ),
-        function(
+        Function::new(
             "u.send(to: string) -> string",
             "Sends it as a file that clients show, and gives the id of the message. Throws where it was not uploaded.",
             r#"on("message", |m| bot::upload("a.txt", "text/plain", m.text, |u| if u.ok { u.send(m.place); }));"#,
         ),
-        function(
+        Function::new(
             "u.send_to_room(room: string) -> string",
             "The same into a room.",
             r#"on("message", |m| bot::upload("a.txt", "text/plain", m.text, |u| if u.ok { u.send_to_room("den@rooms.example.org"); }));"#,
@@ -72,10 +72,6 @@ pub(in crate::script) struct UploadObject(pub Arc<Uploaded>);
 const LONGEST: usize = 255;
 
 type Checked<T> = Result<T, Box<EvalAltResult>>;
-
-const fn function(signature: &'static str, about: &'static str, example: &'static str) -> Function {
-    Function { signature, about, example }
-}
 
 fn register(module: &mut Module) {
     module.set_custom_type::<UploadObject>("Upload");

@@ -2,7 +2,7 @@
 //!
 //! The first line of a script names the kinds of error it may end with (`// expect: deadline|operations`), the second
 //! what it tries. `// events: 60` sends it that many messages, for what needs more than one; `// operations: N` gives
-//! it more operations, so that only the clock can stop it.
+//! it more operations, so that only the clock can stop it. `// store: N` lets it keep so many bytes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::script::data::Memory;
 use crate::script::error::ScriptError;
 use crate::script::loader::{SOURCE_LIMIT, compile};
 use crate::script::{Limits, ScriptUse};
+use crate::store::{Store, StoreOptions};
 
 /// What a turn of a hostile script may take.
 const BUDGET: Duration = Duration::from_millis(500);
@@ -28,7 +29,7 @@ const TRIES: usize = 3;
 
 #[test]
 fn loops_and_recursion_are_stopped() {
-    check(&["loop-", "native-", "recursion-", "sort-", "dedup-"]);
+    check(&["loop-", "native-", "recursion-", "sort-", "dedup-", "compare-"]);
 }
 
 #[test]
@@ -44,6 +45,15 @@ fn what_is_kept_over_events_is_bounded() {
 #[test]
 fn what_is_stored_is_bounded() {
     check(&["store-"]);
+}
+
+#[test]
+fn what_is_stored_is_bounded_by_the_store_of_the_program() {
+    let rig = Rig::with(1, |clock| {
+        let options = StoreOptions { clock, ..StoreOptions::default() };
+        Arc::new(Store::scratch(options).expect("a scratch folder"))
+    });
+    check_on(&rig, &["quota-", "store-", "timer-"]);
 }
 
 #[test]
@@ -72,14 +82,17 @@ fn every_hostile_script_is_run_and_says_what_it_tries() {
 
 /// Runs the scripts whose names begin so, one after another, on one pool, whose other bot must answer all along.
 fn check(families: &[&str]) {
-    let rig = Rig::with(1, |clock| Arc::new(Memory::new(clock)));
+    check_on(&Rig::with(1, |clock| Arc::new(Memory::new(clock))), families);
+}
+
+fn check_on(rig: &Rig, families: &[&str]) {
     let mut neighbour = rig.add("neighbour", vec![script("main", r#"on("message", |m| m.reply("here"));"#)]);
     let mut complaints = Vec::new();
     let chosen = corpus().into_iter().filter(|hostile| families.iter().any(|f| hostile.name.starts_with(f)));
     for hostile in chosen {
         let mut last = Ok(());
         for _ in 0..TRIES {
-            last = hostile.run(&rig);
+            last = hostile.run(rig);
             if !matches!(last, Err(Complaint::Late(_))) {
                 break;
             }
@@ -101,6 +114,7 @@ struct Hostile {
     expect: Vec<String>,
     events: usize,
     operations: u64,
+    store: u64,
 }
 
 /// What is wrong with how a script ended.
@@ -121,7 +135,8 @@ impl Hostile {
             Ok(compiled) => compiled,
             Err(failure) => return self.judge(Some(&failure)),
         };
-        let limits = Limits { turn: BUDGET, operations: self.operations, ..Limits::DEFAULT };
+        let limits =
+            Limits { turn: BUDGET, operations: self.operations, store: self.store, ..Limits::DEFAULT };
         let uses = ScriptUse { compiled, limits, ..script("hostile", "") };
         let mut bot = rig.add("hostile", vec![uses]);
         let failure = self.provoke(&mut bot);
@@ -184,7 +199,8 @@ fn corpus() -> Vec<Hostile> {
         };
         let events = number("events:").map_or(1, |events| usize::try_from(events).expect("not that many"));
         let operations = number("operations:").unwrap_or(Limits::DEFAULT.operations);
-        all.push(Hostile { name, path, idea, expect, events, operations, source });
+        let store = number("store:").unwrap_or(Limits::DEFAULT.store);
+        all.push(Hostile { name, path, idea, expect, events, operations, store, source });
     }
     all.sort_by(|one, other| one.name.cmp(&other.name));
     assert!(
