@@ -15,6 +15,9 @@ pub struct Why {
     /// Show up to so many events, the last ones
     #[arg(long, default_value_t = 5, value_name = "N")]
     last: usize,
+    /// Only events of a kind, such as `message`, `timer`, `every` or `webhook`, or of one with its name: `timer:tea`
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
     /// Print JSON: one event a line
     #[arg(long, conflicts_with = "as_test")]
     json: bool,
@@ -25,7 +28,8 @@ pub struct Why {
 
 /// Runs the command.
 pub fn run(command: Why, common: &Common) -> Result<(), Failure> {
-    let request = Request::Why { about: command.about.clone(), last: command.last };
+    let request =
+        Request::Why { about: command.about.clone(), kind: command.kind.clone(), last: command.last };
     let explained = match talk::ask(common, &request)? {
         Answer::Why { events } => events,
         answer => return talk::print(answer),

@@ -58,6 +58,9 @@ pub enum Request {
     Why {
         /// A bot, or the id of an event or a message.
         about: String,
+        /// Only events of that kind.
+        #[serde(default)]
+        kind: Option<String>,
         /// How many, at most.
         last: usize,
     },
@@ -173,7 +176,7 @@ async fn answer(request: Request, service: &Service) -> Answer {
             Ok(status) => Answer::Status(Box::new(status)),
             Err(text) => Answer::Refused { text },
         },
-        Request::Why { about, last } => match service.why(&about, last) {
+        Request::Why { about, kind, last } => match service.why(&about, kind.as_deref(), last) {
             Ok(events) => Answer::Why { events },
             Err(text) => Answer::Refused { text },
         },

@@ -298,12 +298,12 @@ impl Service {
         self.survey(&[]).await.unwrap_or_else(|_| Status::new(&[], 0, String::new(), None))
     }
 
-    /// What became of the last events of a bot, or of those that are called so.
+    /// What became of the last events of a bot, or of those that are called so; with a kind, of those of that kind.
     ///
     /// # Errors
     /// In words, where nothing is known.
-    pub fn why(&self, about: &str, last: usize) -> Result<Vec<Explained>, String> {
-        why::explain(&self.chronicle, about, last)
+    pub fn why(&self, about: &str, kind: Option<&str>, last: usize) -> Result<Vec<Explained>, String> {
+        why::explain(&self.chronicle, about, kind, last)
     }
 
     /// Closes and reopens the connections of the bots whose names fit one of the patterns; names them.

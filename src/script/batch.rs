@@ -11,10 +11,10 @@ use crate::script::bot::{Item, Progress, WakeKind};
 use crate::script::closures::Fate;
 use crate::script::dialog;
 use crate::script::error::{Kind, ScriptError};
+use crate::script::happening;
 use crate::script::hook::{self, HookCall};
 use crate::script::overlay::Overlay;
 use crate::script::pool::{Cell, Shared, locked};
-use crate::script::trace;
 use crate::script::turn::TELL;
 use crate::script::web;
 use crate::script::{Turned, memory};
@@ -209,10 +209,10 @@ impl Row {
             chain: Vec::new(),
             hint: Some(remedy(error)),
             event: None,
-            trace: self.items.iter().find_map(trace_id),
+            trace: self.items.first().map(|item| happening::id(&cell.identity.name, item)),
         };
-        if let Some(id) = &failure.trace {
-            cell.note_loss(id, &failure);
+        for item in &self.items {
+            cell.note_loss(&happening::id(&cell.identity.name, item), &failure);
         }
         let mut failures = self.progress.failures;
         failures.push(failure);
@@ -301,21 +301,6 @@ pub(super) fn go_on(shared: &Arc<Shared>, bot: &str) {
 pub(super) fn number(item: &Item) -> Option<u64> {
     match item {
         Item::Event(delivery) => delivery.number,
-        Item::After { .. }
-        | Item::Cron { .. }
-        | Item::Every { .. }
-        | Item::Hook(_)
-        | Item::Load(_)
-        | Item::Retry { .. }
-        | Item::Unload(_)
-        | Item::Web { .. } => None,
-    }
-}
-
-/// What `rhapsode why` takes to tell of an item.
-fn trace_id(item: &Item) -> Option<String> {
-    match item {
-        Item::Event(delivery) => Some(trace::id(&delivery.key)),
         Item::After { .. }
         | Item::Cron { .. }
         | Item::Every { .. }

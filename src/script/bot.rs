@@ -9,6 +9,7 @@ use rhai::Dynamic;
 use crate::action::Action;
 use crate::event::{Answer, Event, RemarkKind, SubscriptionVerb};
 use crate::script::api::events::{self, AnswerObject, FailureObject};
+use crate::script::budget::Cost;
 use crate::script::chain::handles;
 use crate::script::clockwork::Clockwork;
 use crate::script::declare::Wants;
@@ -122,8 +123,8 @@ pub(super) struct Progress {
     pub failures: Vec<ScriptError>,
     pub turns: u32,
     pub slowest: Duration,
-    /// Time of the turns of the event that is handled.
-    pub spent: Duration,
+    /// What the turns of the event that is handled have taken.
+    pub cost: Cost,
     /// What they wrote.
     pub written: Vec<Written>,
     /// Which handlers were asked, for the event that is handled.
@@ -483,8 +484,8 @@ impl Slot {
 /// Adds what a turn has led to.
 pub(super) fn take(ended: Ended, instance: &Instance, progress: &mut Progress) {
     progress.turns += 1;
-    progress.slowest = progress.slowest.max(ended.elapsed);
-    progress.spent += ended.elapsed;
+    progress.slowest = progress.slowest.max(ended.cost.time);
+    progress.cost += ended.cost;
     progress.written.extend(ended.written);
     progress.actions.extend(ended.actions);
     progress.fetches.extend(ended.fetches);

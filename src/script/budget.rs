@@ -1,6 +1,7 @@
 //! What one turn may still use: time, operations, memory. Rhai asks before every operation.
 
 use std::cell::Cell;
+use std::ops::AddAssign;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::Thread;
@@ -20,10 +21,28 @@ pub(super) enum Exceeded {
     Operations,
 }
 
+/// What a turn has taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Operations of the script. Those of closures that built-in functions run are not counted.
+    pub operations: u64,
+    /// Wall-clock time.
+    pub time: Duration,
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.operations = self.operations.saturating_add(other.operations);
+        self.time = self.time.saturating_add(other.time);
+    }
+}
+
 /// The budget of the turn that runs on this thread. Dropping it ends the budget.
 pub(super) struct Running {
     started: Instant,
     before: isize,
+    /// Operations that it may use.
+    granted: u64,
     /// The budget around it: a test compiles the scripts that it tries.
     around: (Budget, (isize, usize), Option<Exceeded>),
 }
@@ -74,7 +93,7 @@ impl Running {
             ceiling: before.saturating_add_unsigned(memory),
             operations: limits.operations,
         });
-        Self { started, before, around }
+        Self { started, before, granted: limits.operations, around }
     }
 
     /// What the turn was told to end for, even if it did not: some built-in functions keep the errors of the
@@ -86,6 +105,11 @@ impl Running {
     /// How long the turn has run.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// What the turn has taken so far.
+    pub(super) fn cost(&self) -> Cost {
+        Cost { operations: self.granted.saturating_sub(LEFT.get().operations), time: self.elapsed() }
     }
 
     /// How much more than at the start the thread's memory was at its largest.
@@ -167,6 +191,11 @@ fn epoch() -> Instant {
     *EPOCH.get_or_init(Instant::now)
 }
 
+/// How long after the program had its first turn.
+pub(super) fn since_start(moment: Instant) -> Duration {
+    moment.saturating_duration_since(epoch())
+}
+
 /// The thread that counts milliseconds while a turn runs, and sleeps when none has for a while.
 fn ticker() -> &'static Thread {
     static TICKER: OnceLock<Thread> = OnceLock::new();
@@ -217,7 +246,9 @@ mod tests {
     fn operations_and_memory_run_out() {
         let limits = Limits { operations: 10, ..Limits::DEFAULT };
         let running = Running::start(&limits, 1 << 20);
+        assert_eq!(running.cost().operations, 0);
         assert_eq!((0..20).find_map(|n| spend().map(|e| (n, e))), Some((10, Exceeded::Operations)));
+        assert_eq!(running.cost().operations, 10);
         drop(running);
 
         let running = Running::start(&Limits::DEFAULT, 1000);

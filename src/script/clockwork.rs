@@ -58,6 +58,13 @@ pub(super) struct Clockwork {
 /// The owner of schedules, where a script's name would be. No script is called so.
 pub(super) const SCHEDULES: &str = "";
 
+impl Clockwork {
+    /// The name of the timer that a schedule raises.
+    pub(super) fn emits(&self, at: usize) -> Option<&str> {
+        self.schedules.get(at).map(|(_, schedule)| schedule.emit.as_str())
+    }
+}
+
 impl Bot {
     /// Replaces the schedules. Those that are as before go on.
     pub(super) fn plan(

@@ -32,7 +32,7 @@ pub struct ScriptError {
     pub hint: Option<String>,
     /// Name of the event that was being handled.
     pub event: Option<String>,
-    /// What `rhapsode why` takes to tell of that event, where a stanza or a durable timer was it.
+    /// What `rhapsode why` takes to tell of what was being handled; absent where a script was only loaded.
     pub trace: Option<String>,
 }
 
@@ -82,7 +82,7 @@ pub enum Kind {
 
 impl fmt::Display for ScriptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        write!(f, "{}{}", self.place(), self.message)?;
         for frame in &self.chain {
             write!(f, "\n  in {} ({}:{}:{})", frame.function, frame.file, frame.line, frame.column)?;
         }
@@ -94,6 +94,18 @@ impl fmt::Display for ScriptError {
 }
 
 impl std::error::Error for ScriptError {}
+
+impl ScriptError {
+    /// What stands before the message: `file:line:column: `, as much of it as is known.
+    pub(super) fn place(&self) -> String {
+        let Self { file, line, column, .. } = self;
+        match (file.as_str(), *line) {
+            ("", _) => String::new(),
+            (file, 0) => format!("{file}: "),
+            (file, line) => format!("{file}:{line}:{column}: "),
+        }
+    }
+}
 
 /// What a host function throws.
 #[derive(Clone, Debug, PartialEq, Eq)]

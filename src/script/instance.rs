@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::action::Action;
 use crate::ids::{IdSource, Seed};
 use crate::moment::Moment;
-use crate::script::budget::Running;
+use crate::script::budget::{Cost, Running};
 use crate::script::closures::{Closures, Fate};
 use crate::script::data::{Data, Nothing, Read};
 use crate::script::declare::{self, Callback, Declared};
@@ -108,7 +108,7 @@ pub(super) struct Ended {
     pub failure: Option<ScriptError>,
     /// Whether no other handler is to get the event.
     pub stopped: bool,
-    pub elapsed: Duration,
+    pub cost: Cost,
     /// Whether the state is not to be trusted or too large, so that the script must be loaded anew.
     pub spoilt: bool,
 }
@@ -237,7 +237,7 @@ impl Instance {
         let inner = &self.uses.compiled.inner;
         let caller = Caller { engine: host.engine(&limits), global: &self.global, inner };
         let site = self.site(Some(event));
-        let (turn, result, growth, elapsed) = measure(turn, &site, &limits, left, || work(&caller));
+        let (turn, result, growth, cost) = measure(turn, &site, &limits, left, || work(&caller));
         let mut turn = finish(turn, around);
         self.retained = (self.retained + growth).max(0);
         let kept = usize::try_from(self.retained).unwrap_or(0);
@@ -263,7 +263,7 @@ impl Instance {
                 after: Vec::new(),
                 failure,
                 stopped: turn.stopped,
-                elapsed,
+                cost,
                 spoilt,
             };
         }
@@ -276,7 +276,7 @@ impl Instance {
         let fetches = std::mem::take(&mut turn.effects.fetches);
         let metrics = std::mem::take(&mut turn.effects.metrics);
         let (actions, after) = self.keep(std::mem::take(&mut turn.effects));
-        Ended { actions, fetches, metrics, written, after, failure, stopped: turn.stopped, elapsed, spoilt }
+        Ended { actions, fetches, metrics, written, after, failure, stopped: turn.stopped, cost, spoilt }
     }
 
     /// Ends the script and tells how many bytes it has lost in cycles for good.
@@ -407,18 +407,18 @@ fn finish(mut turn: Box<Turn>, around: &mut Surroundings) -> Box<Turn> {
 }
 
 /// Runs `work` as this thread's turn within a budget; a panic becomes a failure. Also gives the memory that was
-/// not given back, and the time.
+/// not given back, and what the turn has taken.
 fn measure(
     turn: Box<Turn>,
     site: &Site<'_>,
     limits: &Limits,
     bytes: usize,
     work: impl FnOnce() -> Result<(), Box<EvalAltResult>>,
-) -> (Box<Turn>, Result<(), ScriptError>, isize, Duration) {
+) -> (Box<Turn>, Result<(), ScriptError>, isize, Cost) {
     turn::enter(turn);
     let running = Running::start(limits, bytes);
     let outcome = catch_unwind(AssertUnwindSafe(work));
-    let elapsed = running.elapsed();
+    let cost = running.cost();
     // The failure outlives the turn, what it was made from does not: only the latter is the script's memory.
     let result = match outcome {
         Ok(Ok(())) => match running.exceeded() {
@@ -443,7 +443,7 @@ fn measure(
     if let Some(more) = turn.lines.unwritten() {
         tracing::info!(bot = site.bot, script = site.script, event = site.event, "… {more} more lines");
     }
-    (turn, result, growth, elapsed)
+    (turn, result, growth, cost)
 }
 
 fn panicked(site: &Site<'_>, panic: &(dyn std::any::Any + Send)) -> ScriptError {

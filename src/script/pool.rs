@@ -32,13 +32,13 @@ use crate::script::lane::Lane;
 use crate::script::metrics::Metrics;
 use crate::script::outside::Outside;
 use crate::script::overlay::Overlay;
-use crate::script::pool::chronicle::{Before, Chronicle};
+use crate::script::pool::chronicle::Chronicle;
 use crate::script::roles::People;
 use crate::script::rooms::{Rooms, Seats};
 use crate::script::stack;
 use crate::script::table::Table;
 use crate::script::ticker::Ticker;
-use crate::script::trace::Traces;
+use crate::script::traces::Traces;
 use crate::script::turn::Identity;
 use crate::script::turnstile::Turnstile;
 use crate::script::worst::Worst;
@@ -487,13 +487,7 @@ fn run_row(
     waiting.extend(work.items);
     let mut items = Vec::with_capacity(waiting.len());
     while let Some(item) = waiting.pop_front() {
-        let before = Before::of(&progress);
-        bot.handle(&item, host, &mut around, &mut progress);
-        if let Item::Event(delivery) = &item {
-            chronicle::note(shared, cell, bot, delivery, moment.wall, &mut progress, &before);
-        }
-        (progress.notes, progress.spent) = Default::default();
-        progress.written.clear();
+        chronicle::handle(shared, cell, bot, &item, host, &mut around, &mut progress);
         for passing in progress.passing.drain(..).rev() {
             waiting.push_front(passing);
         }

@@ -77,7 +77,9 @@ impl Bot {
         let taken = wants == Wants::default() && talk && self.taken(said, host, around, progress);
         progress.notes.taken = taken;
         if !taken {
-            self.chain(message_names(message, addressed), wants, key, &object, host, around, progress);
+            let names =
+                message_names(message.kind, message.room.is_some(), message.replaces.is_some(), addressed);
+            self.chain(names, wants, key, &object, host, around, progress);
         }
         drop(object);
         // A script that keeps the message keeps its memory too.
@@ -296,18 +298,23 @@ pub(super) fn say_to(object: &Dynamic, text: &str) -> Result<(), Box<rhai::EvalA
     memory::uncounted(|| crate::script::api::message::answer(&given.0.message, text))
 }
 
-fn message_names(message: &Message, addressed: bool) -> &'static [&'static str] {
-    let edited = message.replaces.is_some();
-    match (message.kind, &message.room) {
+/// The events that a message is.
+pub(super) fn message_names(
+    kind: MessageKind,
+    of_room: bool,
+    edited: bool,
+    addressed: bool,
+) -> &'static [&'static str] {
+    match (kind, of_room) {
         (MessageKind::Headline, _) => &["headline"],
         (MessageKind::Groupchat, _) if edited && addressed => &["edit", "mention", "room"],
         (MessageKind::Groupchat, _) if edited => &["edit", "room"],
-        (MessageKind::Chat | MessageKind::Normal, Some(_)) if edited => &["edit", "pm"],
-        (MessageKind::Chat | MessageKind::Normal, None) if edited => &["edit", "message"],
+        (MessageKind::Chat | MessageKind::Normal, true) if edited => &["edit", "pm"],
+        (MessageKind::Chat | MessageKind::Normal, false) if edited => &["edit", "message"],
         (MessageKind::Groupchat, _) if addressed => &["mention", "room"],
         (MessageKind::Groupchat, _) => &["room"],
-        (MessageKind::Chat | MessageKind::Normal, Some(_)) => &["pm"],
-        (MessageKind::Chat | MessageKind::Normal, None) => &["message"],
+        (MessageKind::Chat | MessageKind::Normal, true) => &["pm"],
+        (MessageKind::Chat | MessageKind::Normal, false) => &["message"],
     }
 }
 

@@ -20,12 +20,14 @@ pub(super) enum Verdict {
     NameDiffers(u8),
     NotAllowed,
     OtherEvent,
+    OtherScript,
     Own,
     Place,
     Ran,
     Rooms,
     Stopped,
     TextDiffers,
+    TooMany,
 }
 
 /// Which list of a script a declaration is in.

@@ -97,6 +97,24 @@ impl Reply {
         }
     }
 
+    /// The script that asked.
+    pub(super) fn script(&self) -> &str {
+        &self.ticket.script
+    }
+
+    /// What names the request.
+    pub(super) fn key(&self) -> &str {
+        &self.ticket.key
+    }
+
+    /// The name under which a handler waits for it, where no function does.
+    pub(super) fn event(&self) -> Option<&str> {
+        match &self.ticket.wanted {
+            Wanted::Event { name, .. } => Some(name),
+            Wanted::File(_) | Wanted::Function => None,
+        }
+    }
+
     /// About how many bytes it takes.
     fn weight(&self) -> usize {
         let headers = |(name, value): &(String, String)| name.len() + value.len() + 64;

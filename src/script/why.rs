@@ -1,9 +1,12 @@
 //! A trace in words: which declarations were asked, and why the others did nothing.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::script::table::{Entry, Script};
-use crate::script::trace::{Trace, Written};
+use crate::script::talk::message_names;
+use crate::script::trace::{MessageTrace, Trace, Written};
 use crate::script::verdict::{List, Verdict};
 use crate::stanza::MessageKind;
 
@@ -35,7 +38,7 @@ impl Trace {
             text.push_str(row.trim_end());
         }
         if lines.is_empty() {
-            text.push_str(&format!("\n  no handler for `{}`", self.kind));
+            text.push_str(&format!("\n  no handler for `{}`", self.event()));
         }
         for sent in &self.sends {
             let said = sent.text.as_ref().map(|text| format!("  {text:?}")).unwrap_or_default();
@@ -58,8 +61,7 @@ impl Trace {
             }
             (sent, _) => count(sent, "message"),
         };
-        let spent = self.spent.as_secs_f64() * 1_000.0;
-        text.push_str(&format!("\n  → {outcome}, {spent:.1} ms{}\n", self.versions()));
+        text.push_str(&format!("\n  → {outcome}, {}{}\n", self.cost(), self.versions()));
         text
     }
 
@@ -86,6 +88,8 @@ impl Trace {
             "bot": bot,
             "at": self.at.to_string(),
             "kind": self.kind,
+            "name": self.name,
+            "script": self.script,
             "from": self.from,
             "room": message.and_then(|message| message.room.clone()),
             "nick": message.map(|message| message.nick.clone()),
@@ -100,7 +104,8 @@ impl Trace {
                 .collect::<Vec<_>>(),
             "written": written.collect::<Vec<_>>(),
             "failures": self.failures,
-            "spent_ms": self.spent.as_secs_f64() * 1_000.0,
+            "operations": self.cost.operations,
+            "spent_us": u64::try_from(self.cost.time.as_micros()).unwrap_or(u64::MAX),
             "versions": scripts.map(|script| (script.name.clone(), script.version.clone().into()))
                 .collect::<serde_json::Map<_, _>>(),
         })
@@ -109,7 +114,9 @@ impl Trace {
     fn headline(&self, bot: &str) -> String {
         let at = self.at.strftime("%H:%M:%S%.3f");
         let Some(message) = &self.message else {
-            return format!("{at}  {bot} ← {}  [{}]", self.kind, self.id);
+            let name = self.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+            let from = self.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+            return format!("{at}  {bot} ← {}{name}{from}  [{}]", self.kind, self.id);
         };
         let from = self.from.as_deref().unwrap_or_default();
         let said = match &message.text {
@@ -128,6 +135,16 @@ impl Trace {
         format!("{at}  {bot} ← {from}  {said}  {place}  [{}]", self.id)
     }
 
+    /// `42 operations, 312 µs`
+    fn cost(&self) -> String {
+        if self.turns == 0 {
+            return "no turn".to_owned();
+        }
+        let operations = usize::try_from(self.cost.operations).unwrap_or(usize::MAX);
+        let turns = if self.turns > 1 { format!("{} turns, ", self.turns) } else { String::new() };
+        format!("{turns}{}, {}", count(operations, "operation"), show_time(self.cost.time))
+    }
+
     fn versions(&self) -> String {
         let short = |script: &Script| script.version.chars().take(4).collect::<String>();
         match &self.table.scripts[..] {
@@ -141,7 +158,7 @@ impl Trace {
     }
 
     fn lines(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
+        let mut lines: Vec<Line> = self.function().into_iter().collect();
         for (slot, script) in self.table.scripts.iter().enumerate() {
             if let Some(why) = &script.parked {
                 let why = if why.is_empty() { "parked".to_owned() } else { format!("parked: {why}") };
@@ -154,7 +171,7 @@ impl Trace {
                 if noted.is_none() && !self.concerns(entry) {
                     continue;
                 }
-                let verdict = noted.unwrap_or_else(|| self.unnoted(slot));
+                let verdict = noted.unwrap_or_else(|| self.unnoted(slot, entry));
                 let what = if entry.hears { "hear" } else { "on" };
                 let why = self.words(verdict, entry);
                 lines.push(line(script, what, entry.name.clone(), took(verdict), why, entry.line));
@@ -202,20 +219,60 @@ impl Trace {
 
     /// Whether somebody who wonders about the event may have thought of that handler.
     fn concerns(&self, entry: &Entry) -> bool {
-        match self.kind {
-            "message" => entry.hears || TALK.contains(&entry.name.as_str()),
-            "timer" => entry.name.starts_with("timer:") || entry.name.starts_with("tell:"),
-            "answer" => entry.name.starts_with("answer:"),
-            kind => entry.name == kind,
+        match (self.kind, self.prefix()) {
+            ("message", _) => entry.hears || TALK.contains(&entry.name.as_str()),
+            // It is for a function, and for no handler.
+            _ if self.script.is_some() => false,
+            (_, Some(prefix)) => entry.name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(':')),
+            (kind, None) => entry.name == kind,
         }
     }
 
-    fn unnoted(&self, slot: usize) -> Verdict {
-        if slot < self.notes.reached || self.kind != "message" || self.notes.taken {
+    /// What stands before the name in the events of handlers.
+    fn prefix(&self) -> Option<&'static str> {
+        match self.kind {
+            "schedule" => Some("timer"),
+            "answer" | "tell" | "timer" | "webhook" => Some(self.kind),
+            _ => None,
+        }
+    }
+
+    /// The event as handlers name it.
+    fn event(&self) -> String {
+        match (self.prefix(), &self.name) {
+            (Some(prefix), Some(name)) => format!("{prefix}:{name}"),
+            _ => self.kind.to_owned(),
+        }
+    }
+
+    /// Why a handler has no note.
+    fn unnoted(&self, slot: usize, entry: &Entry) -> Verdict {
+        if self.notes.taken || !self.fits(entry) {
             Verdict::OtherEvent
+        } else if self.notes.reached == 0 {
+            Verdict::OtherScript
+        } else if slot < self.notes.reached {
+            Verdict::TooMany
         } else {
             Verdict::Stopped
         }
+    }
+
+    /// Whether the event is one that a handler names.
+    fn fits(&self, entry: &Entry) -> bool {
+        let Some(message) = &self.message else { return entry.name == self.event() };
+        let MessageTrace { kind, corrects, .. } = message;
+        let names = message_names(*kind, message.room.is_some(), *corrects, self.notes.addressed);
+        entry.hears || names.contains(&entry.name.as_str())
+    }
+
+    /// The function of a script that the event was for.
+    fn function(&self) -> Option<Line> {
+        let script = self.script.as_ref()?;
+        let name = self.name.as_ref().unwrap_or(script).clone();
+        let (took, failed) = (self.turns > 0, !self.failures.is_empty());
+        let why = if failed { "and failed" } else { "" };
+        Some(Line { script: script.clone(), what: self.kind, name, took, why: why.to_owned(), line: 0 })
     }
 
     fn words(&self, verdict: Verdict, entry: &Entry) -> String {
@@ -234,12 +291,14 @@ impl Trace {
             }
             Verdict::NotAllowed => "the sender is not allowed",
             Verdict::OtherEvent => return self.other_event(entry),
+            Verdict::OtherScript => "it is for another script",
             Verdict::Own => "from the bot itself or another bot; the handler lacks `own: true`",
             Verdict::Place => return self.place(if entry.hears { "handler" } else { "it" }, entry),
             Verdict::Ran => "",
             Verdict::Rooms => "not said in one of its `rooms`",
             Verdict::Stopped => "stopped by an earlier handler",
             Verdict::TextDiffers => "text does not match",
+            Verdict::TooMany => "unknown: there were too many handlers to remember",
         };
         words.to_owned()
     }
@@ -287,6 +346,14 @@ impl Trace {
             (sort.encrypted, "encrypted"),
         ];
         all.into_iter().find(|(holds, _)| *holds).map(|(_, why)| why)
+    }
+}
+
+/// `312 µs`, and from 10 ms on `12.3 ms`.
+fn show_time(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ ..10_000 => format!("{micros} µs"),
+        _ => format!("{:.1} ms", time.as_secs_f64() * 1_000.0),
     }
 }
 

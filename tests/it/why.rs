@@ -59,6 +59,37 @@ fn the_log_line_of_a_failure_names_what_to_ask_for() {
 }
 
 #[test]
+fn what_the_clock_does_is_traced_like_a_message_and_found_by_kind() {
+    let mut world = World::new();
+    world.script("clock", r#"every("1s", || throw "no tick"); on("message", |m| m.reply("yes"));"#);
+    world.bot("clock", "scripts: [scripts/clock.rhai]");
+    let process = world.online();
+    let log = process.until_stderr("no tick");
+    let line = log.lines().find(|line| line.contains("no tick")).expect("just found");
+    let id = why_json(&process, "clock")
+        .iter()
+        .filter(|event| event["kind"] == "every")
+        .filter_map(|event| event["id"].as_str().map(str::to_owned))
+        .find(|id| line.contains(id.as_str()))
+        .unwrap_or_else(|| panic!("no event has the id of {line}"));
+    let told = why(&process, &[&id]);
+    assert!(
+        told.contains("clock ← every 1s") && told.contains("  every    1s          yes  and failed"),
+        "{told}"
+    );
+    assert!(told.contains("→ nothing was sent, ") && told.contains(" µs, version "), "{told}");
+    let mut ann = world.person("ann");
+    assert_eq!(ann.ask("clock", "hi"), "yes");
+    let told = why(&process, &["clock", "--kind", "message"]);
+    assert!(told.contains("clock ← ann@world.localhost/") && !told.contains("every"), "{told}");
+    assert!(why(&process, &["clock", "--kind", "every:1s"]).contains("clock ← every 1s"));
+    let refused = process.command(&["why", "clock", "--kind", "webhook"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let refused = text(&refused.stderr);
+    assert!(refused.contains("`clock` has no `webhook`") && refused.contains("every, message"), "{refused}");
+}
+
+#[test]
 fn a_message_that_nobody_handles_is_told_even_after_a_flood_of_presence() {
     let mut world = World::new();
     world.script("deaf", r#"on("room", |m| ()); on("presence", |p| ());"#);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use jiff::Timestamp;
-
-use crate::script::bot::{Bot, Progress};
+use crate::script::bot::{Bot, Item, Progress};
 use crate::script::error::ScriptError;
+use crate::script::happening::{self, Happening};
+use crate::script::host::Host;
+use crate::script::instance::Surroundings;
+use crate::script::memory;
 use crate::script::pool::{Cell, Shared, locked};
-use crate::script::trace::{self, Told, Trace};
-use crate::script::{Delivery, memory};
+use crate::script::trace::{Told, Trace};
 
 /// What the bots of a pool made of their last events.
 #[derive(Clone)]
@@ -41,47 +42,42 @@ impl Cell {
     }
 }
 
-/// How much there was of turns, actions and failures before an event.
-pub(super) struct Before {
-    turns: u32,
-    actions: usize,
-    failures: usize,
-}
-
-impl Before {
-    pub(super) fn of(progress: &Progress) -> Self {
-        let Progress { turns, actions, failures, .. } = progress;
-        Self { turns: *turns, actions: actions.len(), failures: failures.len() }
-    }
-}
-
-/// Remembers what came of one event, and tells its failures how it is called.
-pub(super) fn note(
+/// Handles an item, remembers what came of it, and tells its failures how it is called.
+pub(super) fn handle(
     shared: &Shared,
     cell: &Cell,
-    bot: &Bot,
-    delivery: &Delivery,
-    at: Timestamp,
+    bot: &mut Bot,
+    item: &Item,
+    host: &mut Host,
+    around: &mut Surroundings,
     progress: &mut Progress,
-    before: &Before,
 ) {
+    let happening = Happening::of(item, bot);
+    let (turns, actions, failures) = (progress.turns, progress.actions.len(), progress.failures.len());
+    (progress.notes, progress.cost) = Default::default();
+    progress.written.clear();
+    bot.handle(item, host, around, progress);
+    let failures = progress.failures.get_mut(failures..).unwrap_or_default();
+    let turns = progress.turns - turns;
+    if happening.is_silent() && turns == 0 && failures.is_empty() {
+        return;
+    }
     memory::uncounted(|| {
-        let id = trace::id(&delivery.key);
-        let failures = progress.failures.get_mut(before.failures..).unwrap_or_default();
+        let id = happening::id(&cell.identity.name, item);
         for failure in &mut *failures {
             failure.trace = Some(id.clone());
         }
         let told = Told {
-            turns: progress.turns - before.turns,
-            actions: progress.actions.get(before.actions..).unwrap_or_default(),
+            turns,
+            actions: progress.actions.get(actions..).unwrap_or_default(),
             failures,
             written: std::mem::take(&mut progress.written),
             notes: std::mem::take(&mut progress.notes),
-            spent: progress.spent,
+            cost: progress.cost,
             table: bot.table.clone(),
             bodies: shared.bodies.load(Ordering::Relaxed),
         };
-        let trace = Trace::new(id, at, &delivery.event, told);
-        locked(&cell.traces).record(&delivery.event, trace);
+        let trace = Trace::new(id, around.moment.wall, &happening, told);
+        locked(&cell.traces).record(happening.manner, trace);
     });
 }

@@ -207,7 +207,7 @@ fn placed(
     inputs: Vec<String>,
 ) -> Report {
     let expected = failed.as_ref().is_some_and(|failed| failed.message == error.message);
-    let mut why = vec![format!("{}:{}:{}: {}", error.file, error.line, error.column, error.message)];
+    let mut why = vec![format!("{}{}", error.place(), error.message)];
     if error.file == source.name {
         why.extend(caret::shown(source, error.line, error.column));
     }
