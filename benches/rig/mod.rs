@@ -78,6 +78,7 @@ impl Player {
     pub fn new(pool: &Pool, name: &str, uses: ScriptUse, durable: bool) -> Self {
         let ear = Arc::new(Ear { heard: Mutex::default(), durable });
         let spec = BotSpec {
+            speech: Default::default(),
             name: name.to_owned(),
             jid: BareJid::parse(&format!("{name}@bench.example")).expect("a plain name"),
             scripts: vec![uses],

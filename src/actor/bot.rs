@@ -16,6 +16,7 @@ use crate::actor::notice::DownNotice;
 use crate::actor::status::{Board, Parked, ScriptStanding};
 use crate::script::error::ScriptError;
 use crate::script::pool::BotHandle;
+use crate::script::speech::Speech;
 use crate::script::{BotSpec, Cooldown, Delivery, ScriptState, ScriptUse, Sink, Stanza, Turned};
 use crate::session;
 use crate::store::session::Received;
@@ -123,6 +124,9 @@ impl Handler<Deliver> for Bot {
         if let (Some(rooms), Some(handle)) = (message.rooms, &self.handle) {
             handle.show_rooms(rooms);
         }
+        if let (Some(bytes), Some(handle)) = (message.stanza_limit, &self.handle) {
+            handle.note_stanza_limit(bytes);
+        }
         self.overflow.extend(message.events);
         self.feed();
     }
@@ -141,9 +145,10 @@ impl Handler<Swap> for Bot {
     type Result = ();
 
     fn handle(&mut self, message: Swap, _: &mut Context<Self>) {
-        let Swap { scripts, admins, roles, queue, schedules } = message;
+        let Swap { scripts, admins, roles, queue, schedules, speech } = message;
         let Some(handle) = &self.handle else { return };
         handle.configure(admins, roles, queue, schedules);
+        handle.speak(speech);
         if let Some(scripts) = scripts {
             handle.swap(scripts);
         }
@@ -233,5 +238,11 @@ pub fn bot_spec(settings: &crate::config::settings::BotSettings, scripts: Vec<Sc
         admins: settings.admins.clone(),
         schedules: settings.schedules.clone(),
         roles: settings.roles.clone(),
+        speech: speech(settings),
     }
+}
+
+/// How a bot speaks, as bots.yaml has it.
+pub fn speech(settings: &crate::config::settings::BotSettings) -> Speech {
+    Speech { longest: settings.limits.message, unreadable: settings.unreadable.as_deref().map(Into::into) }
 }

@@ -14,6 +14,7 @@ use crate::cron::Schedule;
 use crate::event::room::RoomsView;
 use crate::jid::{BareJid, Jid};
 use crate::net::link::LinkEvent;
+use crate::script::speech::Speech;
 use crate::script::{Delivery, Roles, ScriptUse};
 
 /// Link → account: something happened. The answer opens the gate for the next chunk.
@@ -49,6 +50,8 @@ impl<A: Actor> MessageResponse<A, Inbound> for Gate {
 pub struct Deliver {
     /// The rooms as they are, where that has changed.
     pub rooms: Option<Arc<RoomsView>>,
+    /// Bytes of the largest stanza that the server takes, while there is a stream.
+    pub stanza_limit: Option<usize>,
     /// What happened.
     pub events: Vec<Delivery>,
 }
@@ -69,6 +72,8 @@ pub struct Swap {
     pub queue: usize,
     /// What the bot does by the clock.
     pub schedules: Vec<Schedule>,
+    /// How it speaks where no script says so.
+    pub speech: Speech,
 }
 
 impl Message for Swap {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::actor::account::{Account, Parts};
 use crate::actor::backoff::{Backoff, Intensity};
-use crate::actor::bot::{Bot, bot_spec};
+use crate::actor::bot::{Bot, bot_spec, speech};
 use crate::actor::deps::Deps;
 use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::ledger::Ledger;
@@ -317,6 +317,7 @@ impl Registry {
             roles: bot.roles.clone(),
             queue: bot.limits.queue,
             schedules: bot.schedules.clone(),
+            speech: speech(bot),
         };
         let Some(unit) = &entry.running else { return };
         if other_account {

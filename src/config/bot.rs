@@ -52,6 +52,7 @@ pub struct Partial {
     rooms: Vec<Room>,
     accept: Accept,
     invites: Invites,
+    unreadable: Option<String>,
     admins: Vec<BareJid>,
     roles: BTreeMap<String, Vec<BareJid>>,
     limits: Limits,
@@ -85,6 +86,7 @@ impl Partial {
             rooms: self.rooms,
             accept: self.accept,
             invites: self.invites,
+            unreadable: self.unreadable,
             admins: self.admins,
             roles: self.roles,
             limits: self.limits,
@@ -133,6 +135,10 @@ impl Reader<'_> {
             rooms: value("rooms").map(|it| self.rooms(it)).unwrap_or_default(),
             accept: value("accept").map(|it| self.accept(it)).unwrap_or_default(),
             invites: value("invites").map(|it| self.invites(it)).unwrap_or_default(),
+            unreadable: match value("unreadable") {
+                Some(it) => self.unreadable(it),
+                None => Some(UNREADABLE.to_owned()),
+            },
             admins: value("admins").map(|it| self.addresses(it, "an admin")).unwrap_or_default(),
             roles: value("roles").map(|it| self.roles(it)).unwrap_or_default(),
             limits,
@@ -440,6 +446,20 @@ impl Reader<'_> {
     }
 
     /// `true`, `false` or the reason.
+    /// What is said about messages that cannot be read.
+    fn unreadable(&mut self, node: &Node) -> Option<String> {
+        match self.decoder.text(node, "`unreadable`")?.trim() {
+            "off" | "false" | "no" | "none" => None,
+            "on" | "true" | "yes" | "" => Some(UNREADABLE.to_owned()),
+            text if text.len() > LONGEST_ANSWER => {
+                let message = format!("`unreadable` has at most {LONGEST_ANSWER} bytes");
+                self.decoder.report(Diagnostic::error("config::range", message), node, "too long");
+                None
+            }
+            text => Some(text.to_owned()),
+        }
+    }
+
     fn paused(&mut self, node: &Node) -> Option<String> {
         match self.decoder.text(node, "`paused`")? {
             "true" => Some(String::new()),
@@ -450,6 +470,13 @@ impl Reader<'_> {
         }
     }
 }
+
+/// What is said about messages that cannot be read, where nothing else is written.
+const UNREADABLE: &str =
+    "I cannot read encrypted messages. Please switch encryption off in this chat and write again.";
+
+/// Bytes of what is said instead.
+const LONGEST_ANSWER: usize = 1_000;
 
 /// What `allow` of a command takes from the room a message comes from.
 const TAKEN_ROLES: &[&str] = &["member", "moderator", "outcast", "owner", "participant", "visitor"];

@@ -133,6 +133,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
         ("admins", old.admins == new.admins),
         ("invites", old.invites == new.invites),
         ("labels", old.labels == new.labels),
+        ("limits.message", old.limits.message == new.limits.message),
         ("limits.queue", old.limits.queue == new.limits.queue),
         ("limits.send", old.limits.send == new.limits.send),
         ("paused", old.paused == new.paused),
@@ -140,6 +141,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
         ("roles", old.roles == new.roles),
         ("rooms", same_rooms),
         ("schedules", old.schedules == new.schedules),
+        ("unreadable", old.unreadable == new.unreadable),
     ])
 }
 
@@ -269,6 +271,8 @@ mod tests {
             ("limits: { writes: 5 }", vec![], vec!["limits.writes"], vec![]),
             ("limits: { timers: 5 }", vec![], vec!["limits.timers"], vec![]),
             ("limits: { queue: 5 }", vec![], vec![], vec!["limits.queue"]),
+            ("limits: { message: 4KiB }", vec![], vec![], vec!["limits.message"]),
+            ("unreadable: off", vec![], vec![], vec!["unreadable"]),
             ("limits: { send: { rate: none } }", vec![], vec![], vec!["limits.send"]),
             ("accept: all", vec![], vec![], vec!["accept"]),
             ("admins: [b@x.example]", vec![], vec![], vec!["admins"]),

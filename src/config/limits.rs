@@ -20,6 +20,7 @@ pub const DEFAULT_LIMITS: Limits = Limits {
     },
     send: SendLimit { rate: Some(Rate { count: 2, per: Duration::from_secs(1) }), burst: 10 },
     queue: 1_000,
+    message: None,
 };
 
 const TURN: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
@@ -30,6 +31,7 @@ const ACTIONS: RangeInclusive<u64> = 1..=10_000;
 const WRITES: RangeInclusive<u64> = 1..=100_000;
 const TIMERS: RangeInclusive<u64> = 1..=1_000_000;
 const QUEUE: RangeInclusive<u64> = 1..=1_000_000;
+const MESSAGE: RangeInclusive<u64> = 1 << 10..=256 << 10;
 const BURST: RangeInclusive<u64> = 1..=10_000;
 
 /// `limits` of a bot, or of all of them.
@@ -42,6 +44,10 @@ pub fn of_bot(decoder: &mut Decoder, node: &Node) -> Limits {
     if let Some(count) = node.get("queue").and_then(|it| decoder.count(&it.value, "`queue`", QUEUE)) {
         // At most a million, see the range.
         limits.queue = count as usize;
+    }
+    if let Some(bytes) = node.get("message").and_then(|it| decoder.size(&it.value, "`message`", MESSAGE)) {
+        // At most 256 KiB, see the range.
+        limits.message = Some(bytes as usize);
     }
     if let Some(send) = node.get("send").map(|it| &it.value).filter(|it| decoder.map(it, "send")) {
         if let Some(rate) = send.get("rate").and_then(|it| decoder.rate(&it.value, "`rate`")) {

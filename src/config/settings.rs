@@ -78,6 +78,8 @@ pub struct BotSettings {
     pub accept: Accept,
     /// Whose invitations into rooms it follows.
     pub invites: Invites,
+    /// What somebody is told whose message cannot be read; `None`: nothing.
+    pub unreadable: Option<String>,
     /// Who may give it orders.
     pub admins: Vec<BareJid>,
     /// Groups of people by name: addresses, and domains that stand for everybody there.
@@ -226,6 +228,8 @@ pub struct Limits {
     pub send: SendLimit,
     /// Events that may wait for a turn.
     pub queue: usize,
+    /// Bytes of the longest text that goes out as one message; `None`: what the server takes.
+    pub message: Option<usize>,
 }
 
 /// A token bucket for what a bot sends.

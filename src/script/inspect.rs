@@ -16,6 +16,7 @@ use crate::script::instance::{Instance, Surroundings};
 use crate::script::metrics::Metrics;
 use crate::script::overlay::Overlay;
 use crate::script::rooms::Rooms;
+use crate::script::speech;
 use crate::script::stack;
 use crate::script::turn::Identity;
 
@@ -112,6 +113,8 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
             rooms: Rooms::default(),
             rates: Mutex::default(),
             metrics: Metrics::default(),
+            speech: RwLock::default(),
+            stanza: speech::USUAL.into(),
         });
         let instance = Instance::load(uses.clone(), &identity, 0, &mut host, &mut around)?;
         let inspected = seen(&instance);

@@ -39,6 +39,7 @@ pub mod memory;
 pub mod metrics;
 pub mod outside;
 mod overlay;
+mod parts;
 mod passing;
 mod pattern;
 pub mod pool;
@@ -50,7 +51,9 @@ mod references;
 mod reserved;
 pub mod roles;
 mod rooms;
+mod saying;
 mod span;
+pub mod speech;
 mod stack;
 mod table;
 mod talk;
@@ -63,6 +66,7 @@ pub mod trace;
 mod traces;
 mod turn;
 mod turnstile;
+mod unreadable;
 mod upload;
 mod values;
 mod verdict;
@@ -85,6 +89,7 @@ use crate::hosts::HostPattern;
 use crate::jid::BareJid;
 use crate::script::error::ScriptError;
 use crate::script::loader::Compiled;
+use crate::script::speech::Speech;
 use crate::secret::Password;
 use crate::store::Allowance;
 use crate::store::session::Received;
@@ -109,6 +114,8 @@ pub struct BotSpec {
     pub schedules: Vec<Schedule>,
     /// Groups of people by name, for commands that ask for them.
     pub roles: Roles,
+    /// How it speaks where no script says so.
+    pub speech: Speech,
 }
 
 /// One script as one bot uses it.

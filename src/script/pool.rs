@@ -35,6 +35,7 @@ use crate::script::overlay::Overlay;
 use crate::script::pool::chronicle::Chronicle;
 use crate::script::roles::People;
 use crate::script::rooms::{Rooms, Seats};
+use crate::script::speech;
 use crate::script::stack;
 use crate::script::table::Table;
 use crate::script::ticker::Ticker;
@@ -232,6 +233,8 @@ impl Pool {
             rooms: Rooms::new(self.shared.seats.clone()),
             rates: Mutex::default(),
             metrics: Metrics::default(),
+            speech: RwLock::new(spec.speech),
+            stanza: AtomicUsize::new(speech::USUAL),
         });
         let cell = Arc::new(Cell {
             sink,

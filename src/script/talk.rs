@@ -81,6 +81,9 @@ impl Bot {
                 message_names(message.kind, message.room.is_some(), message.replaces.is_some(), addressed);
             self.chain(names, wants, key, &object, host, around, progress);
         }
+        if wants.encrypted {
+            self.cannot_read(said, host, around, progress);
+        }
         drop(object);
         // A script that keeps the message keeps its memory too.
         if Arc::strong_count(&given) > 1 {

@@ -31,6 +31,7 @@ use crate::script::rates::Rates;
 use crate::script::reserved;
 use crate::script::roles::People;
 use crate::script::rooms::Rooms;
+use crate::script::speech::Speech;
 use crate::script::upload::Parcel;
 use crate::script::values;
 use crate::script::web::{self, Fetch};
@@ -58,6 +59,10 @@ pub(super) struct Identity {
     pub rates: Mutex<Rates>,
     /// What `metric::` counts.
     pub metrics: Metrics,
+    /// How it speaks where no script says so.
+    pub speech: RwLock<Speech>,
+    /// Bytes of the largest stanza that its server takes.
+    pub stanza: AtomicUsize,
 }
 
 impl Identity {

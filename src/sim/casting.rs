@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value};
 
+use crate::actor::bot::speech;
 use crate::actor::deps::session_config;
 use crate::config::settings::Settings;
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -168,6 +169,7 @@ impl Troupe {
             admins: known.map(|bot| bot.admins.clone()).unwrap_or_default(),
             schedules: known.map(|bot| bot.schedules.clone()).unwrap_or_default(),
             roles: known.map(|bot| bot.roles.clone()).unwrap_or_default(),
+            speech: known.map(speech).unwrap_or_default(),
         };
         Ok(Cast { setup: Setup { bot, session, now, seed: roles.seed.unwrap_or(42) }, files, zone })
     }

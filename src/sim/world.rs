@@ -759,6 +759,7 @@ mod tests {
                 admins: Vec::new(),
                 schedules: Vec::new(),
                 roles: BTreeMap::new(),
+                speech: Default::default(),
             },
             session: SessionConfig::new(jid),
             now: "2026-11-23T08:59:00Z".parse().expect("a stamp"),

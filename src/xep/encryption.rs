@@ -20,7 +20,7 @@ pub struct Encryption;
 
 impl Extension for Encryption {
     fn xep(&self) -> Xep {
-        let scope = "sealed messages are recognised; their fallback text is never taken as what was said";
+        let scope = "sealed messages are recognised; their fallback text is never taken as what was said, and the sender is told once a day";
         Xep { number: 380, name: "Explicit Message Encryption", version: "0.4.0", scope }
     }
 

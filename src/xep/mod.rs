@@ -36,6 +36,7 @@ pub mod oob;
 pub mod ping;
 pub mod reactions;
 pub mod receipts;
+pub mod references;
 pub mod replies;
 pub mod retraction;
 pub mod self_ping;
@@ -68,6 +69,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &hints::Hints,
     &stanza_ids::StanzaIds,
     &upload::Upload,
+    &references::References,
     &encryption::Encryption,
     &spoilers::Spoilers,
     &styling::Styling,

@@ -41,6 +41,7 @@ fn ten_thousand_reloads_under_traffic_leave_memory_flat_and_lose_nothing() {
     .expect("memory can be read");
     let judge = Arc::new(Judge::default());
     let spec = BotSpec {
+        speech: Default::default(),
         name: "bot".to_owned(),
         jid: BareJid::parse("bot@world.localhost").expect("a bare JID"),
         scripts: version(0),

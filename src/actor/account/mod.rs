@@ -300,9 +300,10 @@ impl Account {
         if self.outgoing.is_empty() && rooms.is_none() {
             return;
         }
-        let batch = Deliver { rooms, events: std::mem::take(&mut self.outgoing) };
+        let stanza_limit = self.stream.as_ref().and_then(|stream| stream.stanza_limit());
+        let batch = Deliver { rooms, stanza_limit, events: std::mem::take(&mut self.outgoing) };
         // Full: the gate stays shut until the bot has caught up a little.
-        if let Err(SendError::Full(Deliver { rooms, events })) = self.bot.try_send(batch) {
+        if let Err(SendError::Full(Deliver { rooms, events, .. })) = self.bot.try_send(batch) {
             self.outgoing = events;
             self.rooms_changed = rooms.is_some();
             self.offer_at = Some(now.at + OFFER_AGAIN);

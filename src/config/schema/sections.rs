@@ -152,6 +152,12 @@ pub const SECTIONS: &[Section] = &[
                 "none",
                 "Whose invitations into rooms it follows: a word, or a list of words and addresses. Scripts are told of all invitations.",
             ),
+            key(
+                "unreadable",
+                Shape::Either(&[Shape::Text, Shape::Boolean]),
+                "a sentence in English",
+                "What it answers, once a day to each sender, to an encrypted message that no script takes; `off` for nothing. Never in rooms, never to bots.",
+            ),
             key("admins", Shape::List(&Shape::Address), "", "Who may give it orders."),
             key(
                 "roles",
@@ -307,6 +313,12 @@ pub const SECTIONS: &[Section] = &[
             key("timers", Shape::Count, "10k", "Timers of `timer::at` of a script that may wait, 1 to 1M."),
             key("send", Shape::Section("send"), "", "How fast it may send."),
             key("queue", Shape::Count, "1000", "Events that may wait, 1 to 1M."),
+            key(
+                "message",
+                Shape::Size,
+                "what the server takes",
+                "The longest text that goes out as one message, 1KiB to 256KiB; a longer one is split at lines.",
+            ),
         ],
         later: &[],
     },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, EvalAltResult, Map, Module};
 
-use crate::action::{Action, OutgoingMessage};
+use crate::action::Action;
 use crate::event::room::{Affiliation, Role};
 use crate::event::{ChatState, Class, Message};
 use crate::jid::Jid;
@@ -16,6 +16,7 @@ use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
 use crate::script::manner;
 use crate::script::memory;
+use crate::script::saying::Saying;
 use crate::script::turn;
 use crate::script::upload::Recipient;
 use crate::stanza::MessageKind;
@@ -151,12 +152,12 @@ on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
         ),
         Function::new(
             "m.reply(text) -> string",
-            "Answers where the message came from, in its thread. Gives the id of the answer.",
+            "Answers where the message came from, in its thread. Gives the id of the answer. A text that is longer than the server takes, or than `limits.message` in bots.yaml, becomes several messages, split at lines; the id is that of the last.",
             r#"on("message", |m| { m.reply("hello"); });"#,
         ),
         Function::new(
             "m.reply(text, opts: map) -> string",
-            "The same with `subject`, `lang`, `thread_id`, `kind`, `quote: true` (names the message that is answered, and quotes it for clients that know no replies), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived), `copy: false` (no copies) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
+            "The same with `subject`, `lang`, `thread_id`, `kind`, `quote: true` (names the message that is answered, and quotes it for clients that know no replies), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived), `copy: false` (no copies), `split: false` (one message, or an error where it is too long), `mentions` (who is named by which word: `#{ Ann: \"ann@example.org\" }`, in a room also nicks: `[\"Ann\"]`) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
             r#"on("message", |m| { m.reply("hei", #{ lang: "no", langs: #{ en: "hello" }, quote: true }); });"#,
         ),
         Function::new(
@@ -300,7 +301,7 @@ pub(super) fn send_with(
     thread: Option<&str>,
     said: &Dynamic,
     opts: &Map,
-    payloads: impl FnOnce() -> Vec<Element>,
+    payloads: impl Fn() -> Vec<Element>,
 ) -> Checked<String> {
     send_as(to, kind, thread, said, opts, None, payloads)
 }
@@ -313,14 +314,14 @@ fn send_as(
     said: &Dynamic,
     opts: &Map,
     answered: Option<&Message>,
-    payloads: impl FnOnce() -> Vec<Element>,
+    payloads: impl Fn() -> Vec<Element>,
 ) -> Checked<String> {
     turn::act(|turn| {
         let known =
             ["kind", "lang", "subject", "thread_id"].into_iter().chain(manner::OPTIONS.iter().copied());
         known_keys("reply", opts, &known.collect::<Vec<_>>())?;
         let said = words(said, turn.limits.string)?;
-        let manner = manner::read(opts, answered, turn.limits.string)?;
+        let manner = manner::read(opts, to, answered, turn.limits.string)?;
         let (subject, lang) = (text(opts, "subject")?, text(opts, "lang")?);
         let thread = text(opts, "thread_id")?.or_else(|| thread.map(str::to_owned));
         for text in [&subject, &lang, &thread].into_iter().flatten() {
@@ -330,23 +331,7 @@ fn send_as(
             Some(name) => kind_of(&name)?,
             None => kind,
         };
-        let id = turn.next_id();
-        let weight = said.len() + manner.weight + 256;
-        turn.push(weight, || {
-            let mut payloads = payloads();
-            payloads.extend(manner.payloads);
-            Action::Message(OutgoingMessage {
-                to: to.clone(),
-                kind,
-                id: id.clone(),
-                text: format!("{}{said}", manner.before),
-                subject: subject.clone(),
-                lang: lang.clone(),
-                thread: thread.clone(),
-                payloads,
-            })
-        })?;
-        Ok(id)
+        Saying { to, kind, text: &said, subject, lang, thread, manner }.queue(turn, payloads)
     })
 }
 

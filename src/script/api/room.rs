@@ -61,7 +61,7 @@ pub(super) const AREA: Area = Area {
         ),
         Function::new(
             "den.say(text, opts: map) -> string",
-            "The same with `lang`, `thread_id`, `spoiler`, `styled`, `store`, `copy` or `langs`, as `m.reply` takes them.",
+            "The same with `lang`, `thread_id`, `spoiler`, `styled`, `store`, `copy`, `split`, `mentions` or `langs`, as `m.reply` takes them.",
             r#"on("room:self", |e| { room(e.room).say("god dag", #{ lang: "no" }); });"#,
         ),
         Function::new(
@@ -238,7 +238,7 @@ fn register_talk(module: &mut Module) {
         declare::known_keys(
             "say",
             &opts,
-            &["copy", "lang", "langs", "spoiler", "store", "styled", "thread_id"],
+            &["copy", "lang", "langs", "mentions", "spoiler", "split", "store", "styled", "thread_id"],
         )?;
         send(&den.0, MessageKind::Groupchat, None, &text, &opts)
     });

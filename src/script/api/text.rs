@@ -9,6 +9,7 @@ use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
 use crate::script::pattern::{self, Pattern, Places};
 use crate::script::turn;
+use crate::xep::styling;
 
 pub(super) const AREA: Area = Area {
     title: "Text",
@@ -70,6 +71,11 @@ pub(super) const AREA: Area = Area {
             example: r#"on("message", |m| m.reply(text::cut(m.text, 40)));"#,
         },
         Function {
+            signature: "text::plain(t: string) -> string",
+            about: "The text in a form that clients show as it is written: `*`, `_`, `~`, a backtick or `>` style nothing, and `/me` at its beginning is no action. For words of others inside of a text that is styled.",
+            example: r#"on("message", |m| m.reply(`*You said:* ${text::plain(m.text)}`));"#,
+        },
+        Function {
             signature: "text::plural(n: int, one: string, many: string) -> string",
             about: "The number with the right word: `1 reminder`, `2 reminders`.",
             example: r#"on("message", |m| m.reply(text::plural(2, "reminder", "reminders")));"#,
@@ -95,6 +101,7 @@ fn register(module: &mut Module) {
         kept.trim().to_owned()
     });
     put(module, "cut", cut);
+    put(module, "plain", |t: &str| styling::plain(t));
     put(module, "plural", |n: i64, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many }));
     put(module, "split", split);
     set(module, "matches", |t: &mut ImmutableString, regex: &str| -> Checked<bool> {

@@ -25,10 +25,33 @@ const OPTIONS: &[Options] = &[
 ];
 
 const HTTP: &[&str] = &["body", "etag", "headers", "limit", "secret", "timeout"];
-const MESSAGE: &[&str] =
-    &["copy", "kind", "lang", "langs", "spoiler", "store", "styled", "subject", "thread_id"];
-const REPLY: &[&str] =
-    &["copy", "kind", "lang", "langs", "quote", "spoiler", "store", "styled", "subject", "thread_id"];
+const MESSAGE: &[&str] = &[
+    "copy",
+    "kind",
+    "lang",
+    "langs",
+    "mentions",
+    "spoiler",
+    "split",
+    "store",
+    "styled",
+    "subject",
+    "thread_id",
+];
+const REPLY: &[&str] = &[
+    "copy",
+    "kind",
+    "lang",
+    "langs",
+    "mentions",
+    "quote",
+    "spoiler",
+    "split",
+    "store",
+    "styled",
+    "subject",
+    "thread_id",
+];
 
 /// Looks at the options of a call.
 pub(super) fn check(walk: &mut Walk<'_>, name: &str, module: Option<&str>, arguments: &[Expr]) {

@@ -10,6 +10,7 @@ use crate::script::batch;
 use crate::script::metrics::Metric;
 use crate::script::pool::{BotHandle, locked, locked_write};
 use crate::script::roles::People;
+use crate::script::speech::Speech;
 use crate::script::trace::Trace;
 use crate::script::worst::Worst;
 use crate::script::{Delivery, QueueFull, Roles, ScriptState, ScriptUse};
@@ -53,6 +54,16 @@ impl BotHandle {
     /// Shows the scripts how the bot's rooms are, from the next call on.
     pub fn show_rooms(&self, rooms: Arc<RoomsView>) {
         self.cell.identity.rooms.show(&self.cell.identity.name, rooms);
+    }
+
+    /// Replaces how the bot speaks where no script says so, from the next call on.
+    pub fn speak(&self, speech: Speech) {
+        *locked_write(&self.cell.identity.speech) = speech;
+    }
+
+    /// Tells how many bytes of one stanza the bot's server takes: longer texts are split.
+    pub fn note_stanza_limit(&self, bytes: usize) {
+        self.cell.identity.stanza.store(bytes, Ordering::Relaxed);
     }
 
     /// Events that wait.

@@ -159,6 +159,7 @@ fn a_full_queue_refuses_and_gives_the_event_back() {
         admins: Vec::new(),
         roles: Default::default(),
         schedules: Vec::new(),
+        speech: Default::default(),
     };
     let handle = rig.pool.add(spec, told);
     let delivery =
@@ -309,6 +310,7 @@ fn actions_come_in_order_with_the_numbers_of_their_rows() {
         admins: Vec::new(),
         roles: Default::default(),
         schedules: Vec::new(),
+        speech: Default::default(),
     };
     let handle = rig.pool.add(spec, sink.clone());
     handle
@@ -401,6 +403,7 @@ fn a_panic_around_a_turn_costs_one_row_and_no_thread() {
         admins: Vec::new(),
         roles: Default::default(),
         schedules: Vec::new(),
+        speech: Default::default(),
     };
     let handle = rig.pool.add(spec, sink.clone());
     for (number, text) in [(1, "good"), (2, "bad"), (3, "n")] {

@@ -16,10 +16,12 @@ mod reasons;
 mod refusals;
 mod respond;
 mod rooms;
+mod saying;
 mod talk;
 mod time;
 mod traces;
 mod turns;
+mod unreadable;
 mod uploads;
 mod web;
 
@@ -121,6 +123,7 @@ impl Rig {
                 "staff".to_owned(),
                 vec![jid("ann@example.org").to_bare(), jid("example.net").to_bare()],
             )]),
+            speech: Default::default(),
         };
         Player { handle: self.pool.add(spec, told.clone()), told, count: 0 }
     }

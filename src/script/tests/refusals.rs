@@ -278,6 +278,7 @@ fn panicking(rig: &Rig, times: usize, source: &str) -> (crate::script::pool::Bot
         admins: Vec::new(),
         roles: Default::default(),
         schedules: Vec::new(),
+        speech: Default::default(),
     };
     (rig.pool.add(spec, sink.clone()), sink)
 }
