@@ -58,6 +58,7 @@ fn start(source: &str) -> (Pool, BotHandle, Receiver<usize>) {
     let (sender, receiver) = sync_channel(EVENTS as usize * 2);
     let jid = BareJid::parse("bot@example.org").expect("a valid address");
     let spec = BotSpec {
+        speech: Default::default(),
         name: "bot".to_owned(),
         jid,
         scripts: vec![uses],
