@@ -1,6 +1,7 @@
 //! Stream features, RFC 6120 §4.3: which there are, what each needs and which ends it.
 
 use crate::ns;
+use crate::stream::Stream;
 use crate::xml::Element;
 
 /// How far a stream has come. Each value includes those before it.
@@ -93,6 +94,13 @@ pub(super) fn announced(standing: Standing) -> impl Iterator<Item = Step> {
 /// Whether the server insists on the session request of RFC 3921.
 pub(super) fn needs_session(features: &Element) -> bool {
     features.child("session", ns::SESSION).is_some_and(|session| !session.has_child("optional", ns::SESSION))
+}
+
+impl Stream {
+    /// Bytes of the largest stanza that the peer takes, once it has said so, or what servers take by default.
+    pub fn stanza_limit(&self) -> Option<usize> {
+        Some(self.core.stanza_limit).filter(|bytes| *bytes < usize::MAX)
+    }
 }
 
 /// Bytes of the largest stanza the peer accepts, XEP-0478; what servers take by default if it says nothing.

@@ -499,11 +499,6 @@ impl Stream {
         self.core.session.as_deref()
     }
 
-    /// Bytes of the largest stanza that the peer takes, once it has said so, or what servers take by default.
-    pub fn stanza_limit(&self) -> Option<usize> {
-        Some(self.core.stanza_limit).filter(|bytes| *bytes < usize::MAX)
-    }
-
     /// What to do next.
     pub fn poll_output(&mut self) -> Output {
         match self.core.outputs.pop() {
