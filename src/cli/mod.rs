@@ -85,16 +85,16 @@ enum Command {
     Chat(chat::Chat),
     /// Find mistakes in bots.yaml and in the scripts
     Check(check::Check),
-    #[cfg(feature = "demo")]
-    /// Explain a problem that `check` or the log names
     /// Look up script functions, events and types of arguments
-    /// Print the JSON Schema of bots.yaml for editors
-    /// Print the script functions for editors (a .d.rhai file)
-    /// Run the tests of scripts: conversations and examples, without a network
     Api(api::Api),
+    /// Print the script functions for editors (a .d.rhai file)
     Definitions(definitions::Definitions),
+    /// Explain a problem that `check` or the log names
     Explain(explain::Explain),
+    /// Print the JSON Schema of bots.yaml for editors
     Schema(schema::Schema),
+    /// Run the tests of scripts: conversations and examples, without a network
+    #[cfg(feature = "demo")]
     Test(test::Test),
     /// Show how the running bots stand
     Status(status::Status),
@@ -161,11 +161,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Chat(command) => chat::run(command, &common),
         Command::Check(command) => check::run(command, &common),
-        #[cfg(feature = "demo")]
         Command::Api(command) => api::run(command),
         Command::Definitions(command) => definitions::run(command),
         Command::Explain(command) => explain::run(command),
         Command::Schema(command) => schema::run(command, &common),
+        #[cfg(feature = "demo")]
         Command::Test(command) => test::run(command, &common),
         Command::Status(command) => status::run(command, &common),
         Command::Reload(command) => reload::run(command, &common),
@@ -248,4 +248,20 @@ fn shown(path: &Path) -> String {
         .ok()
         .and_then(|folder| path.strip_prefix(folder).ok().map(|path| path.display().to_string()))
         .unwrap_or_else(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_says_what_it_does_in_one_line() {
+        for command in tree().get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+            let name = command.get_name();
+            assert!(!about.is_empty() && long.is_empty() && !about.contains('\n'), "{name}: {about}{long}");
+        }
+        tree().debug_assert();
+    }
 }

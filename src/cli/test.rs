@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::{Common, Failure as Stop, shown};
-use crate::config::{self, Surroundings};
 use crate::diagnostic::Diagnostic;
-use crate::sim::casting::Troupe;
+use crate::sim::casting::{Mistakes, Troupe};
 use crate::sim::examples;
 use crate::sim::suite::{self, Edit, Failure, Outcome, Ran, Wanted, edited, files};
 
@@ -80,26 +79,15 @@ fn troupe(common: &Common) -> Result<Troupe, Stop> {
     if !named && !Path::new("bots.yaml").is_file() {
         return Ok(Troupe { root: PathBuf::new(), settings: None });
     }
-    let file = common.file()?;
-    // Nobody logs in anywhere: a secret that is not on this machine is no reason to test nothing.
-    let var = |name: &str| std::env::var(name).ok().or_else(|| Some("simulated".to_owned()));
-    let found = config::inspect(&file, &Surroundings { var: &var, run_commands: false });
-    let root = file.parent().unwrap_or(Path::new("")).to_owned();
-    let (secrets, others): (Vec<_>, Vec<_>) = found
-        .diagnostics
-        .into_iter()
-        .filter(Diagnostic::is_error)
-        .partition(|problem| problem.name.starts_with("config::secret"));
-    if !others.is_empty() {
-        return Err(Stop::Problems(others));
-    }
+    let (troupe, secrets) =
+        Troupe::of(&common.file()?, Mistakes::RefuseButSecrets).map_err(Stop::Problems)?;
     if !secrets.is_empty() {
         common.show(&secrets);
         eprintln!(
             "hint: without them tests cannot name bots of bots.yaml, only scripts; examples are not run"
         );
     }
-    Ok(Troupe { root, settings: found.settings })
+    Ok(troupe)
 }
 
 /// Makes the changes that would let the tests of a file pass; `true` where there were any.

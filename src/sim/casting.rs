@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::actor::bot::speech;
 use crate::actor::deps::session_config;
 use crate::config::settings::Settings;
+use crate::config::{self, Surroundings};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::hosts::HostPattern;
 use crate::jid::BareJid;
@@ -47,6 +48,8 @@ pub struct Roles {
     pub bot: Option<String>,
     /// Values for the scripts' options.
     pub config: BTreeMap<String, Value>,
+    /// Rooms that the bot is in, beside those that bots.yaml names.
+    pub rooms: Vec<String>,
     /// What the clock shows first.
     pub now: Option<Zoned>,
     /// From what chance follows.
@@ -68,17 +71,53 @@ impl Cast {
     /// The world for one conversation: the bot is in the rooms where it plays.
     pub fn setup_for(&self, section: &Section) -> Setup {
         let mut setup = self.setup.clone();
+        let nick = setup.bot.name.clone();
         for room in section.rooms().filter_map(|room| BareJid::parse(room).ok()) {
-            if !setup.session.rooms.iter().any(|known| known.jid == room) {
-                let nick = setup.bot.name.clone();
-                setup.session.rooms.push(DesiredRoom { jid: room, nick, password: None, create: true });
-            }
+            enter(&mut setup.session, &nick, room);
         }
         setup
     }
 }
 
+/// The bot is in this room too.
+fn enter(session: &mut SessionConfig, nick: &str, room: BareJid) {
+    if !session.rooms.iter().any(|known| known.jid == room) {
+        let nick = nick.to_owned();
+        session.rooms.push(DesiredRoom { jid: room, nick, password: None, create: true });
+    }
+}
+
+/// What a bots.yaml with mistakes means to whoever wants to play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistakes {
+    /// None of its bots is needed: it is as if there were none.
+    PassOver,
+    /// It is refused.
+    Refuse,
+    /// Secrets that are not on this machine only keep its bots from playing; it is refused for anything else.
+    RefuseButSecrets,
+}
+
 impl Troupe {
+    /// The folder of a bots.yaml, and what it means where nothing is wrong with it. Nobody logs in anywhere, so a
+    /// variable that is not set is no mistake. The errors that were passed over come with it.
+    ///
+    /// # Errors
+    /// What is wrong, as far as `mistakes` refuses it.
+    pub fn of(file: &Path, mistakes: Mistakes) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let var = |name: &str| std::env::var(name).ok().or_else(|| Some("simulated".to_owned()));
+        let found = config::inspect(file, &Surroundings { var: &var, run_commands: false });
+        let root = file.parent().unwrap_or(Path::new("")).to_owned();
+        let errors = found.diagnostics.into_iter().filter(Diagnostic::is_error);
+        let passes = |problem: &Diagnostic| match mistakes {
+            Mistakes::PassOver => true,
+            Mistakes::Refuse => false,
+            Mistakes::RefuseButSecrets => problem.name.starts_with("config::secret"),
+        };
+        let (passed, refused): (Vec<_>, Vec<_>) = errors.partition(passes);
+        if refused.is_empty() { Ok((Self { root, settings: found.settings }, passed)) } else { Err(refused) }
+    }
+
     /// Finds scripts and the bot. `near` is the folder from which files are named.
     ///
     /// # Errors
@@ -157,10 +196,16 @@ impl Troupe {
                     .hint("write `bot: help@example.org`"),
             ]
         })?;
-        let session = match known {
+        let mut session = match known {
             Some(bot) => session_config(bot, None, Arc::default()),
             None => SessionConfig::new(jid.clone()),
         };
+        for room in &roles.rooms {
+            let room = BareJid::parse(room).map_err(|why| {
+                vec![Diagnostic::error("chat::cast", format!("`{room}` is no room: {why}"))]
+            })?;
+            enter(&mut session, &name, room);
+        }
         let bot = BotSpec {
             name,
             jid,

@@ -90,6 +90,7 @@ fn cast(troupe: &Troupe, transcript: &Transcript, path: &Path) -> Result<Cast, V
         scripts: header.scripts.iter().map(|(script, _)| script.clone()).collect(),
         bot: header.bot.as_ref().map(|(bot, _)| bot.clone()),
         config: header.config.clone(),
+        rooms: header.rooms.clone(),
         now: header.now.clone(),
         seed: header.seed,
     };
@@ -226,7 +227,7 @@ impl<'a> Stage<'a> {
     fn place(&self, to: Option<&str>) -> Result<Option<Place>, Broken> {
         if let Some(to) = to {
             let place = self.world.address(to)?;
-            let room = self.section.rooms().any(|room| room == to);
+            let room = self.world.rooms().any(|room| *room == place);
             return Ok(Some(if room { Place::Room(place) } else { Place::Direct(place) }));
         }
         if let Some(room) = self.here()? {

@@ -17,6 +17,7 @@ use crate::moment::Moment;
 use crate::script::error::ScriptError;
 use crate::script::hook::Hooks;
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
+use crate::script::trace::Trace;
 use crate::script::{BotSpec, Delivery, QueueFull, ScriptUse, Sink, Stanza, Turned};
 use crate::secret::Password;
 use crate::session::rooms::Standing;
@@ -121,6 +122,8 @@ impl Process {
             seed: seed.clone(),
             outside: Arc::new(web),
         })?;
+        // Whoever asks has typed the texts.
+        pool.chronicle().keep_bodies(true);
         let reader = store.reader()?;
         let mut waiting = VecDeque::new();
         for row in reader.outbox_after(&bot.name, 0, ROWS)? {
@@ -516,6 +519,21 @@ impl Process {
     /// When it wants to connect.
     pub fn retry_at(&self) -> Option<Instant> {
         self.retry_at
+    }
+
+    /// Whether something of the scripts is due at this moment.
+    pub fn has_due(&self) -> bool {
+        self.pool.next_due().is_some_and(|wait| wait.is_zero())
+    }
+
+    /// Lets what is due in the scripts happen.
+    pub fn wake(&self) {
+        self.pool.wake();
+    }
+
+    /// What the bot made of its last events, the oldest first.
+    pub fn traces(&self) -> Vec<Trace> {
+        self.pool.chronicle().of(&self.name).unwrap_or_default()
     }
 
     /// Deadlines that have come.

@@ -31,6 +31,8 @@ pub struct Header {
     pub scripts: Vec<(String, Range<usize>)>,
     /// The bot: a name of bots.yaml, a name for this file, or an address.
     pub bot: Option<(String, Range<usize>)>,
+    /// Rooms that the bot is in, beside those in which something is said.
+    pub rooms: Vec<String>,
     /// What the clock shows first.
     pub now: Option<jiff::Zoned>,
     /// Values for options of the scripts.
@@ -267,6 +269,18 @@ impl Reader<'_> {
                 let scripts = value.split(',').map(str::trim).filter(|script| !script.is_empty());
                 self.header.scripts.extend(scripts.map(|script| (script.to_owned(), inner.clone())));
             }
+            "rooms" => {
+                let rooms = value.split(',').map(str::trim).filter(|room| !room.is_empty());
+                match rooms.clone().find(|room| !room.contains('@')) {
+                    Some(room) => self.problem(
+                        "chat::header",
+                        &format!("`{room}` is no room"),
+                        inner,
+                        "write `rooms: team@rooms.example.org`",
+                    ),
+                    None => self.header.rooms.extend(rooms.map(str::to_owned)),
+                }
+            }
             "now" => match moment(value) {
                 Some(now) => self.header.now = Some(now),
                 None => self.problem(
@@ -295,11 +309,11 @@ impl Reader<'_> {
                 ),
             },
             other => {
-                let known = ["bot", "config", "keep", "now", "script", "seed"];
+                let known = ["bot", "config", "keep", "now", "rooms", "script", "seed"];
                 let near = known.iter().find(|known| strsim::levenshtein(known, other) <= 2);
                 let hint = match near {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "a header has script, bot, now, config, seed and keep; talk comes behind `== its name`".to_owned(),
+                    None => "a header has script, bot, rooms, now, config, seed and keep; talk comes behind `== its name`".to_owned(),
                 };
                 self.problem("chat::header", &format!("no key `{other}` in a header"), span, &hint);
             }
@@ -559,7 +573,7 @@ mod tests {
     fn every_mistake_is_told_at_once_with_its_place() {
         let source = Source::new(
             "x.chat",
-            "scrpt: a\nseed: x\nhello\n== s\nno talk\n* crsh\n* link sideways\n* kick 7\n[room]\n* +soon\n",
+            "scrpt: a\nseed: x\nhello\nrooms: den\n== s\nno talk\n* crsh\n* link sideways\n* kick 7\n[room]\n* +soon\n",
         );
         let problems = parse(&source).expect_err("all of it is wrong");
         let told: Vec<String> = problems
@@ -574,12 +588,13 @@ mod tests {
                 "1 no key `scrpt` in a header",
                 "2 a seed is a whole number",
                 "3 this is no line of a header",
-                "5 this is neither talk nor a direction",
-                "6 `* crsh` is no direction",
-                "7 `* link sideways` is no direction",
-                "8 `* kick 7` is no direction",
-                "9 `room` is no room",
-                "10 `* +soon` is no direction",
+                "4 `den` is no room",
+                "6 this is neither talk nor a direction",
+                "7 `* crsh` is no direction",
+                "8 `* link sideways` is no direction",
+                "9 `* kick 7` is no direction",
+                "10 `room` is no room",
+                "11 `* +soon` is no direction",
             ]
         );
         assert!(problems.iter().all(|problem| problem.hint.is_some()));

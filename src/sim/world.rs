@@ -382,11 +382,11 @@ impl World {
         });
         self.starts += 1;
         self.process = Some(process.map_err(Broken::Store)?);
-        self.settle()?;
+        self.rest()?;
         if self.link {
             self.connect();
         }
-        self.settle()?;
+        self.rest()?;
         // What fell due while nothing ran is due now.
         self.advance(Duration::ZERO)
     }
@@ -457,8 +457,20 @@ impl World {
         }
     }
 
-    /// Runs until nothing moves.
+    /// Runs until nothing moves and nothing is due at this moment.
     fn settle(&mut self) -> Result<(), Broken> {
+        for _ in 0..STUCK {
+            self.rest()?;
+            match self.process.as_ref().filter(|process| process.has_due()) {
+                Some(process) => process.wake(),
+                None => return Ok(()),
+            }
+        }
+        Err(Broken::Endless)
+    }
+
+    /// Runs until nothing moves.
+    fn rest(&mut self) -> Result<(), Broken> {
         let now = self.now();
         for _ in 0..STEPS {
             self.in_time()?;

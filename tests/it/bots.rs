@@ -3,23 +3,36 @@
 use std::path::{Path, PathBuf};
 
 use rhapsode::sim::casting::Troupe;
-use rhapsode::sim::suite::{KINDS, Wanted};
+use rhapsode::sim::suite::{Wanted, files};
 
 use crate::support::process::{run_to_end, text};
 use crate::support::world::scratch;
 
+/// All that `rhapsode test` finds in this repository; no shipped script is without a test that names it.
 #[test]
 fn the_shipped_scripts_say_what_their_conversations_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let troupe = Troupe { root: root.to_owned(), settings: None };
-    for name in ["dice", "echo", "greeter", "reminder"] {
-        let file = root.join(format!("tests/bots/{name}.chat"));
-        let outcomes = (KINDS[0].run)(&troupe, &file, &Wanted::default()).expect("it can be read");
-        assert!(outcomes.len() >= 2, "{name}");
-        for outcome in outcomes {
-            assert!(outcome.result.is_ok(), "{name}: {outcome:#?}");
-        }
+    let mut untested = shipped(root);
+    assert!(untested.len() > 10, "{untested:?}");
+    let mut wrong = Vec::new();
+    for (kind, file) in files(root) {
+        let source = std::fs::read_to_string(&file).expect("it was just found");
+        untested.retain(|script| !source.contains(script.as_str()));
+        let outcomes = (kind.run)(&troupe, &file, &Wanted::default());
+        let outcomes = outcomes.unwrap_or_else(|problems| panic!("{}: {problems:#?}", file.display()));
+        assert!(!outcomes.is_empty(), "{}", file.display());
+        wrong.extend(outcomes.into_iter().filter(|outcome| outcome.result.is_err()));
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(untested.is_empty(), "no test names {untested:?}");
+}
+
+/// The names of the files in `scripts`.
+fn shipped(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join("scripts")).expect("the shipped scripts");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".rhai") && !name.ends_with(".test.rhai")).collect()
 }
 
 #[test]
@@ -87,6 +100,35 @@ fn a_mistake_in_the_format_is_told_with_its_place() {
     let stderr = text(&output.stderr);
     assert!(stderr.contains("tests/x.chat:5:1") && stderr.contains("did you mean `* crash`?"), "{stderr}");
     assert!(text(&output.stdout).contains("✗ tests/x.chat:5"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_secret_that_is_elsewhere_keeps_no_script_from_being_tested() {
+    let folder = project("== one\nann: 1\nbot: 1\n");
+    let elsewhere = YAML.replace("{ env: NOT_SET_ANYWHERE }", "{ file: elsewhere }");
+    std::fs::write(folder.join("bots.yaml"), elsewhere).expect("a scratch file");
+    let output = run_to_end(&folder, &["test"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stdout).lines().last(), Some("1 passed, 0 failed"), "no examples");
+    assert!(text(&output.stderr).contains("hint: without them tests cannot name bots"));
+    std::fs::write(folder.join("bots.yaml"), "bots: { x: { jid: nobody } }\n").expect("a scratch file");
+    let output = run_to_end(&folder, &["test"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+}
+
+#[test]
+fn a_room_of_the_header_is_one_that_the_bot_speaks_in() {
+    let script = "on(\"message\", |m| { room(\"team@rooms.example.org\").say(m.text); });\n";
+    for (header, last) in
+        [("rooms: team@rooms.example.org\n", "1 passed, 0 failed"), ("", "0 passed, 1 failed")]
+    {
+        let folder = project("");
+        std::fs::write(folder.join("scripts/x.rhai"), script).expect("a scratch file");
+        let test = format!("script: x.rhai\n{header}\n== talk\nann: hi\nbot → team@rooms.example.org: hi\n");
+        std::fs::write(folder.join("tests/x.chat"), test).expect("a scratch file");
+        let output = run_to_end(&folder, &["test"]);
+        assert_eq!(text(&output.stdout).lines().last(), Some(last), "{}", text(&output.stdout));
+    }
 }
 
 /// A folder with one bot, one script and one test.

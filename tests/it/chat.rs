@@ -90,6 +90,44 @@ fn a_recorded_conversation_is_a_test_that_passes() {
 }
 
 #[test]
+fn why_tells_what_became_of_the_last_event_handler_by_handler() {
+    let folder = scratch();
+    fs::write(
+        folder.join("x.rhai"),
+        "command(\"roll\", \"Roll\", |m, a| m.reply(\"4\"));\non(\"room\", |m| m.reply(\"no\"));\n\
+         on(\"message\", |m| { let zero = 0; m.reply(`${1 / zero}`); });\n",
+    )
+    .expect("a scratch file");
+    let shown = talk(&folder, &["x.rhai"], "!rol\n/why\n!roll\n/why\n/as bob\n/why\nboom\n/why\n/quit\n");
+    let told: Vec<&str> = shown.split("  /why\n").skip(1).collect();
+    let has = |at: usize, parts: &[&str]| {
+        for part in parts {
+            assert!(told[at].contains(part), "no `{part}` in\n{}", told[at]);
+        }
+    };
+    has(0, &["x ← ann@example.org", "\"!rol\"  one to one", "did you mean it?"]);
+    has(1, &["  command  roll        yes\n", "→ sent to ann@example.org", "→ 1 message, "]);
+    has(1, &["  on       room        no   "]);
+    // Nothing has reached the bot since.
+    has(2, &["\"!roll\"", "→ 1 message, "]);
+    has(3, &["x ← bob@example.org", "yes  and failed", "→ failed: ", "x.rhai:3:", "→ nothing was sent"]);
+    let shown = talk(&folder, &["x.rhai"], "!roll\n/crash\n/why\n/quit\n");
+    assert!(shown.contains("→ 1 message, "), "what was known stays known: {shown}");
+}
+
+#[test]
+fn a_broken_bots_yaml_keeps_nobody_from_talking_to_a_file() {
+    let folder = scratch();
+    fs::write(folder.join("bots.yaml"), "bots: { x: { jid: nobody } }\n").expect("a scratch file");
+    fs::write(folder.join("x.rhai"), "on(\"message\", |m| m.reply(\"here\"));\n").expect("a scratch file");
+    let shown = talk(&folder, &["x.rhai"], "hi\n");
+    assert!(shown.contains("here"), "{shown}");
+    let output = run_to_end(&folder, &["chat", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("bots.yaml"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn what_cannot_be_talked_to_is_said_with_a_hint() {
     let folder = scratch();
     fs::write(

@@ -11,9 +11,8 @@ use clap::Args;
 use crate::cli::chat::input::Input;
 use crate::cli::chat::talk::{Talk, Turn};
 use crate::cli::{Common, Failure};
-use crate::config;
 use crate::jid::BareJid;
-use crate::sim::casting::{Roles, Troupe};
+use crate::sim::casting::{Mistakes, Roles, Troupe};
 use crate::sim::transcript;
 
 /// Arguments of `chat`.
@@ -73,15 +72,8 @@ fn troupe(who: &str, common: &Common) -> Result<Troupe, Failure> {
         Err(_) if is_file => return Ok(Troupe { root: PathBuf::from("."), settings: None }),
         Err(failure) => return Err(failure),
     };
-    // Nobody logs in anywhere: a password that is not at hand keeps nobody from talking here.
-    let var = |name: &str| std::env::var(name).ok().or_else(|| Some("simulated".to_owned()));
-    let found = config::inspect(&file, &config::Surroundings { var: &var, run_commands: false });
-    let root = file.parent().unwrap_or(std::path::Path::new(".")).to_owned();
-    match found.settings {
-        Some(settings) => Ok(Troupe { root, settings: Some(settings) }),
-        None if is_file => Ok(Troupe { root, settings: None }),
-        None => Err(Failure::Problems(found.diagnostics)),
-    }
+    let mistakes = if is_file { Mistakes::PassOver } else { Mistakes::Refuse };
+    Troupe::of(&file, mistakes).map(|(troupe, _)| troupe).map_err(Failure::Problems)
 }
 
 /// Who plays: a bot of bots.yaml, or a script by itself.

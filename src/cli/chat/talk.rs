@@ -15,6 +15,7 @@ use crate::ops::scripts::diagnostic;
 use crate::printable::printable;
 use crate::script::error::ScriptError;
 use crate::script::inspect::inspect;
+use crate::script::trace::Trace;
 use crate::sim::broken::Broken;
 use crate::sim::casting::{Cast, Roles, Troupe};
 use crate::sim::world::{Place, World};
@@ -30,7 +31,10 @@ const WORDS: &[(&str, &str)] = &[
     ("/start", "/start           run the bot's program again"),
     ("/up", "/up              mend the connection"),
     ("/wait", "/wait 15m        let time pass"),
-    ("/why", "/why             what came of the last thing that happened"),
+    (
+        "/why",
+        "/why             which handlers saw the last event, why the others did not, and what came of it",
+    ),
     ("/xml", "/xml             the stanzas of the last thing that happened"),
 ];
 /// Columns for names, so that texts stand below each other.
@@ -56,6 +60,10 @@ pub struct Talk<'a> {
     /// When each script file was last changed.
     seen: Vec<(PathBuf, Option<SystemTime>)>,
     failures: Vec<ScriptError>,
+    /// Ids of the events that are known.
+    known: BTreeSet<String>,
+    /// The events of the last thing that led to any.
+    events: Vec<Trace>,
     stanzas: Vec<String>,
     common: &'a Common,
 }
@@ -77,6 +85,8 @@ impl<'a> Talk<'a> {
             record: Record::default(),
             seen,
             failures: Vec::new(),
+            known: BTreeSet::new(),
+            events: Vec::new(),
             stanzas: Vec::new(),
             common,
         };
@@ -259,9 +269,14 @@ impl<'a> Talk<'a> {
         self.after(happened);
     }
 
+    /// The last events as `rhapsode why` tells them, and the failures with their lines.
     fn why(&self) {
-        if self.failures.is_empty() {
-            println!("· no script failed in what happened last");
+        if self.events.is_empty() {
+            println!("· nothing has reached the bot yet");
+        }
+        for (at, event) in self.events.iter().enumerate() {
+            let gap = if at > 0 { "\n" } else { "" };
+            println!("{gap}{}", event.explain(&self.cast.setup.bot.name).trim_end());
         }
         for failure in &self.failures {
             eprint!("{}", render(&[diagnostic(failure)], Format::Human(self.common.style(true))));
@@ -278,6 +293,7 @@ impl<'a> Talk<'a> {
 
     fn show(&mut self) {
         self.stanzas = self.world.take_stanzas();
+        self.notice();
         for line in self.world.unheard() {
             let (here, to) = match &line.place {
                 Place::Room(room) => (self.room.as_ref() == Some(room), room.to_string()),
@@ -299,6 +315,16 @@ impl<'a> Talk<'a> {
         for request in self.world.take_unexpected() {
             println!("· {request}: nobody answers here; the script is told that the connection failed");
         }
+    }
+
+    /// Finds the events that are new; where nothing is, those from before stay the last ones.
+    fn notice(&mut self) {
+        let all = self.world.traces();
+        let new: Vec<Trace> = all.iter().filter(|event| !self.known.contains(&event.id)).cloned().collect();
+        if !new.is_empty() {
+            self.events = new;
+        }
+        self.known = all.into_iter().map(|event| event.id).collect();
     }
 
     /// A name where that is enough, else the address.

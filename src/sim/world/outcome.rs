@@ -4,6 +4,7 @@ use super::{Line, Place, World};
 use crate::script::ScriptUse;
 use crate::script::error::ScriptError;
 use crate::script::outside::HttpResponse;
+use crate::script::trace::Trace;
 use crate::sim::process::Process;
 use crate::store::reader::StoreReader;
 
@@ -27,6 +28,11 @@ impl World {
     /// What has gone wrong in scripts since the last look.
     pub fn take_failures(&mut self) -> Vec<ScriptError> {
         std::mem::take(&mut self.failures)
+    }
+
+    /// What the bot's scripts made of its last events since it was started, the oldest first.
+    pub fn traces(&self) -> Vec<Trace> {
+        self.process.as_ref().map(Process::traces).unwrap_or_default()
     }
 
     /// From now on, requests of this address are answered so; `*` at its end stands for any rest.
