@@ -4,6 +4,7 @@
 //! store. Only then does the next input come, so the same inputs have the same outcome.
 
 pub mod acts;
+mod outages;
 mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -351,74 +352,6 @@ impl World {
         self.settle()
     }
 
-    /// The bot's program is killed: nothing is left of it but its store, and nobody says goodbye.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn crash(&mut self) -> Result<(), Broken> {
-        if self.process.take().is_none() {
-            return Err(Broken::NotNow { what: "the bot does not run" });
-        }
-        self.server.hangup(self.now());
-        self.settle()
-    }
-
-    /// The bot's program is started, with what its store holds.
-    ///
-    /// # Errors
-    /// It runs already, or does not come to rest.
-    pub fn start(&mut self) -> Result<(), Broken> {
-        if self.process.is_some() {
-            return Err(Broken::NotNow { what: "the bot runs already" });
-        }
-        let process = Process::start(process::Start {
-            bot: self.setup.bot.clone(),
-            session: self.setup.session.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            seed: seed(self.setup.seed),
-            number: self.starts,
-            web: self.web.clone(),
-        });
-        self.starts += 1;
-        self.process = Some(process.map_err(Broken::Store)?);
-        self.rest()?;
-        if self.link {
-            self.connect();
-        }
-        self.rest()?;
-        // What fell due while nothing ran is due now.
-        self.advance(Duration::ZERO)
-    }
-
-    /// The bot's connection is cut; server and bot go on by themselves.
-    ///
-    /// # Errors
-    /// The world does not come to rest.
-    pub fn link_down(&mut self) -> Result<(), Broken> {
-        if !std::mem::replace(&mut self.link, false) {
-            return Err(Broken::NotNow { what: "the link is down already" });
-        }
-        let now = self.now();
-        self.server.hangup(now);
-        if let Some(process) = &mut self.process {
-            process.on_hangup(now);
-        }
-        self.settle()
-    }
-
-    /// The network is back, and the bot connects at once.
-    ///
-    /// # Errors
-    /// The world does not come to rest.
-    pub fn link_up(&mut self) -> Result<(), Broken> {
-        if std::mem::replace(&mut self.link, true) {
-            return Err(Broken::NotNow { what: "the link is up already" });
-        }
-        self.connect();
-        self.settle()
-    }
-
     /// Takes other scripts, as a reload does.
     ///
     /// # Errors
@@ -446,15 +379,6 @@ impl World {
             process.configure(&self.setup.bot);
         }
         self.settle()
-    }
-
-    fn connect(&mut self) {
-        let now = self.now();
-        if let Some(process) = self.process.as_mut().filter(|process| !process.is_connected()) {
-            self.server.connect(now);
-            process.connect(now);
-            self.handshake = (false, false);
-        }
     }
 
     /// Runs until nothing moves and nothing is due at this moment.
