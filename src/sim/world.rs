@@ -25,7 +25,7 @@ use crate::session::SessionConfig;
 use crate::sim::broken::{Broken, PATIENCE};
 use crate::sim::clock::VirtualClock;
 use crate::sim::person::{Ears, Listener, Person};
-use crate::sim::process::{self, PASSWORD, Process};
+use crate::sim::process::{PASSWORD, Process};
 use crate::sim::web::Web;
 use crate::store::reader::StoreReader;
 use crate::store::{Durability, Limits, Store, StoreOptions};
