@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
+use rhapsode::actor::message::Parting;
 use rhapsode::actor::runtime::block_on;
 use rhapsode::ops::service::{Prepared, Service, prepare};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -40,6 +41,6 @@ async fn serve(prepared: Prepared, mut commands: UnboundedReceiver<String>) -> R
             other => return Err(format!("no command `{other}`")),
         }
     }
-    let open = service.stop().await.open;
+    let open = service.stop(Parting::Final).await.open;
     if open.is_empty() { Ok(()) } else { Err(format!("{} accounts did not end in time", open.len())) }
 }

@@ -158,7 +158,7 @@ impl Handler<Swap> for Bot {
 impl Handler<Stop> for Bot {
     type Result = ();
 
-    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Stop(_): Stop, ctx: &mut Context<Self>) {
         ctx.stop();
     }
 }

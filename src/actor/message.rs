@@ -94,8 +94,18 @@ impl Message for Reconnect {
     type Result = ();
 }
 
+/// What becomes of an account's session at its server when the account stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// It ends: contacts and rooms see the bot leave.
+    Final,
+    /// It waits for the next process, as long as the server keeps it (XEP-0198 §5): nobody sees the bot leave. Where
+    /// it cannot be resumed, it ends.
+    Resumable,
+}
+
 /// Registry → account or bot: stop in order.
-pub struct Stop;
+pub struct Stop(pub Parting);
 
 impl Message for Stop {
     type Result = ();
@@ -226,7 +236,7 @@ impl Message for SendFrom {
 }
 
 /// Someone → registry: stop everybody; the answer comes when all have ended or the deadline is over.
-pub struct StopAll;
+pub struct StopAll(pub Parting);
 
 impl Message for StopAll {
     type Result = StopReport;

@@ -17,8 +17,8 @@ use crate::actor::deps::Deps;
 use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::ledger::Ledger;
 use crate::actor::message::{
-    Apply, Configure, Down, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll, StopReport,
-    Survey, Surveyed, Swap,
+    Apply, Configure, Down, Parting, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll,
+    StopReport, Survey, Surveyed, Swap,
 };
 use crate::actor::notice::{DownNotice, Part};
 use crate::actor::registry::components::Components;
@@ -252,8 +252,8 @@ impl Registry {
 impl Unit {
     fn stop(&self) {
         // Actors that are gone need no word.
-        drop(self.account.try_send(Stop));
-        drop(self.bot.try_send(Stop));
+        drop(self.account.try_send(Stop(Parting::Final)));
+        drop(self.bot.try_send(Stop(Parting::Final)));
     }
 }
 
@@ -386,12 +386,12 @@ impl Handler<SendFrom> for Registry {
 impl Handler<StopAll> for Registry {
     type Result = ResponseFuture<StopReport>;
 
-    fn handle(&mut self, _: StopAll, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, StopAll(parting): StopAll, ctx: &mut Context<Self>) -> Self::Result {
         let (ended, report) = oneshot::channel();
         self.stopping = Some(ended);
         for entry in self.entries.values() {
             if let Some(unit) = &entry.running {
-                drop(unit.account.try_send(Stop));
+                drop(unit.account.try_send(Stop(parting)));
             }
         }
         self.report_if_ended();

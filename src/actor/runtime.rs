@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 
 use crate::actor::deps::Deps;
-use crate::actor::message::{Apply, StopAll, StopReport};
+use crate::actor::message::{Apply, Parting, StopAll, StopReport};
 use crate::actor::registry::Registry;
 use crate::store::Batch;
 
@@ -46,10 +46,10 @@ impl Runtime {
         self.registry.send(message).await.map_err(|_| Ended)
     }
 
-    /// Stops all accounts in order, then the store's queue is written. Says who did not end in time.
-    pub async fn stop(&self) -> StopReport {
+    /// Stops all accounts in order, their sessions ending or waiting for the next process; then the store's queue is written. Says who did not end in time.
+    pub async fn stop(&self, parting: Parting) -> StopReport {
         // A registry that is gone has no account left to report.
-        let report = self.registry.send(StopAll).await.unwrap_or_default();
+        let report = self.registry.send(StopAll(parting)).await.unwrap_or_default();
         // What the accounts wrote last is on disk when this, behind it in the queue, is.
         let store = self.deps.store.clone();
         let flushed = tokio::task::spawn_blocking(move || store.commit_wait(Batch::default())).await;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::mpsc;
 
+use crate::actor::message::Parting;
 use crate::actor::runtime::block_on;
 use crate::cli::{Common, Failure};
 use crate::ops::service::{Prepared, Service, prepare};
@@ -53,10 +54,14 @@ async fn serve(prepared: Prepared, levels: log::Levels, watching: bool) -> Resul
     if bots > MANY {
         tokio::task::spawn_local(follow_logins(Rc::clone(&service)));
     }
-    signals.until_stop(&service, &mut stopping).await;
-    tracing::info!("stopping: turns under way may end, streams are closed; a second signal stops at once");
+    let parting = signals.until_stop(&service, &mut stopping).await;
+    let sessions = match parting {
+        Parting::Final => "streams are closed",
+        Parting::Resumable => "sessions wait for the next process",
+    };
+    tracing::info!("stopping: turns under way may end, {sessions}; a second signal stops at once");
     tokio::select! {
-        report = service.stop() => {
+        report = service.stop(parting) => {
             if !report.open.is_empty() {
                 tracing::warn!(open = report.open.join(", "), "did not end in time");
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::actor::message::Parting;
 use crate::actor::runtime::block_on;
 use crate::cli::{Common, Failure, talk};
 use crate::jid::Jid;
@@ -60,7 +61,7 @@ fn alone(command: Send, to: Jid, common: &Common) -> Result<(), Failure> {
             Service::start(prepared, Some(levels)).map_err(|error| Failure::new(error.to_string()))?;
         applying.apply().await;
         let sent = service.send(command.from, to, command.text, Duration::from_secs(command.within)).await;
-        service.stop().await;
+        service.stop(Parting::Final).await;
         sent.map_err(|failed| Failure::new(failed.to_string()))
     })
 }

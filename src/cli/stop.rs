@@ -12,12 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Arguments of `stop`.
 #[derive(Args)]
-pub struct Stop {}
+pub struct Stop {
+    /// The bots go offline for everybody at once. Without it servers keep their sessions for the next process, mostly
+    /// for 5 to 10 minutes, and contacts and rooms do not see them leave
+    #[arg(long)]
+    leave: bool,
+}
 
 /// Runs the command; it returns when the process has let go of its socket.
-pub fn run(_: Stop, common: &Common) -> Result<(), Failure> {
+pub fn run(command: Stop, common: &Common) -> Result<(), Failure> {
     let socket = talk::socket(common)?;
-    if let Answer::Refused { text } = talk::ask(common, &Request::Stop)? {
+    if let Answer::Refused { text } = talk::ask(common, &Request::Stop { leave: command.leave })? {
         return Err(Failure::new(text));
     }
     let began = Instant::now();

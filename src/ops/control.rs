@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
+use crate::actor::message::Parting;
 use crate::jid::Jid;
 use crate::ops::glob::is_glob;
 use crate::ops::reload::ReloadPlan;
@@ -53,7 +54,11 @@ pub enum Request {
         bots: Vec<String>,
     },
     /// End in order.
-    Stop,
+    Stop {
+        /// The bots go offline for everybody; otherwise their sessions wait for the next process.
+        #[serde(default)]
+        leave: bool,
+    },
     /// What became of events.
     Why {
         /// A bot, or the id of an event or a message.
@@ -100,7 +105,7 @@ pub enum Answer {
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve(path: &Path, service: Rc<Service>, stop: mpsc::Sender<()>) -> std::io::Result<()> {
+pub fn serve(path: &Path, service: Rc<Service>, stop: mpsc::Sender<Parting>) -> std::io::Result<()> {
     // The store's lock says that no other process is running: a socket that is left over is dead.
     match std::fs::remove_file(path) {
         Ok(()) => {}
@@ -126,28 +131,41 @@ pub fn serve(path: &Path, service: Rc<Service>, stop: mpsc::Sender<()>) -> std::
     Ok(())
 }
 
-async fn converse(stream: UnixStream, service: Rc<Service>, stop: mpsc::Sender<()>) {
+async fn converse(stream: UnixStream, service: Rc<Service>, stop: mpsc::Sender<Parting>) {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(reader.take(1024 * 1024));
     if reader.read_line(&mut line).await.is_err() {
         return;
     }
-    let (answer, ends) = match serde_json::from_str::<Request>(&line) {
+    let (answer, parting) = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
-            let ends = matches!(request, Request::Stop);
-            (answer(request, &service).await, ends)
+            let parting = parting(&request);
+            (answer(request, &service).await, parting)
         }
-        Err(error) => (Answer::Refused { text: format!("not a request: {error}") }, false),
+        Err(error) => (Answer::Refused { text: format!("not a request: {error}") }, None),
     };
     let mut text = serde_json::to_string(&answer).unwrap_or_default();
     text.push('\n');
     // The asker may have gone away; what it asked for is done all the same.
     drop(writer.write_all(text.as_bytes()).await);
     drop(writer.shutdown().await);
-    if ends {
+    if let Some(parting) = parting {
         // Already told: the process is ending.
-        let _ = stop.try_send(());
+        let _ = stop.try_send(parting);
+    }
+}
+
+/// How the process is to end, where that is what the request says.
+fn parting(request: &Request) -> Option<Parting> {
+    match request {
+        Request::Stop { leave: true } => Some(Parting::Final),
+        Request::Stop { leave: false } => Some(Parting::Resumable),
+        Request::Reconnect { .. }
+        | Request::Reload { .. }
+        | Request::Send { .. }
+        | Request::Status { .. }
+        | Request::Why { .. } => None,
     }
 }
 
@@ -180,7 +198,7 @@ async fn answer(request: Request, service: &Service) -> Answer {
             Ok(events) => Answer::Why { events },
             Err(text) => Answer::Refused { text },
         },
-        Request::Stop => Answer::Done { text: "stopping".to_owned() },
+        Request::Stop { .. } => Answer::Done { text: "stopping".to_owned() },
     }
 }
 

@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
 use crate::actor::deps::{Deps, StartFailed};
-use crate::actor::message::{Apply, ReconnectBots, SendFailed, SendFrom, SendNow, StopReport, Survey};
+use crate::actor::message::{
+    Apply, Parting, ReconnectBots, SendFailed, SendFrom, SendNow, StopReport, Survey,
+};
 use crate::actor::runtime::Runtime;
 use crate::actor::status::Board;
 use crate::config;
@@ -335,8 +337,8 @@ impl Service {
     }
 
     /// Stops everybody in order.
-    pub async fn stop(&self) -> StopReport {
-        self.runtime.stop().await
+    pub async fn stop(&self, parting: Parting) -> StopReport {
+        self.runtime.stop(parting).await
     }
 }
 

@@ -1,10 +1,14 @@
 //! Signals: HUP reloads, TERM and INT stop in order, a second one stops at once.
+//!
+//! TERM comes from whatever manages services, most often to start anew at once: sessions are left to the next process.
+//! INT comes from somebody at the keyboard, who wants the bots gone. See docs/decisions/0042-parting.md.
 
 use std::rc::Rc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::actor::message::Parting;
 use crate::ops::service::Service;
 use crate::ops::watch::tell;
 
@@ -29,12 +33,12 @@ impl Signals {
     }
 
     /// Serves until somebody wants the end: a signal, or a word through `stop`.
-    pub async fn until_stop(&mut self, service: &Rc<Service>, stop: &mut mpsc::Receiver<()>) {
+    pub async fn until_stop(&mut self, service: &Rc<Service>, stop: &mut mpsc::Receiver<Parting>) -> Parting {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = stop.recv() => return,
+                _ = self.terminate.recv() => return Parting::Resumable,
+                _ = self.interrupt.recv() => return Parting::Final,
+                parting = stop.recv() => return parting.unwrap_or(Parting::Final),
                 _ = self.hangup.recv() => {
                     tracing::info!("reloading after SIGHUP");
                     tell(&service.reload(false).await);

@@ -27,6 +27,8 @@ pub(super) struct Core {
     /// The session under management: of this stream if `managed`, else an earlier one.
     pub session: Option<Box<Management>>,
     pub managed: bool,
+    /// The session stays with the peer when the stream ends.
+    pub suspends: bool,
     pub pace: Pace,
     /// Stanzas sent while nothing was managed.
     tickets: u64,
@@ -74,6 +76,7 @@ impl Core {
             outputs: Outputs::default(),
             session: None,
             managed: false,
+            suspends: false,
             pace: Pace::default(),
             tickets: 0,
             keepalive,
@@ -311,10 +314,19 @@ impl Core {
         }
     }
 
-    /// Says what is handled and closes our half.
+    /// Whether the peer keeps the session for another connection.
+    pub fn is_resumable(&self) -> bool {
+        self.managed && self.phase.is_online() && self.session.as_ref().is_some_and(|it| it.id().is_some())
+    }
+
+    /// Says what is handled and closes our half, or hangs up so that the session stays.
     pub fn say_close(&mut self, now: Instant) {
         self.timers.clear_all();
         self.say_news(now);
+        if self.suspends {
+            self.outputs.event(StreamEvent::Closed);
+            return self.hang_up();
+        }
         self.outputs.bytes().extend_from_slice(writer::CLOSE);
         self.await_next(now, Phase::AwaitClose);
     }

@@ -63,6 +63,37 @@ fn what_is_said_to_a_room_waits_until_the_bot_is_in_and_others_pass_it() {
     assert_eq!(process.account("teller")["connects"], 1, "a room costs no connection");
 }
 
+/// Occupants see nothing of an upgrade: nobody leaves, nobody comes, and what was said meanwhile is answered.
+#[test]
+fn a_process_that_follows_another_is_not_seen_to_be_another() {
+    let mut world = World::new();
+    world.script("teller", TELLER);
+    world.bot("teller", &format!("scripts: [scripts/teller.rhai]\nrooms: [{{ jid: {DEN}, nick: Helper }}]"));
+    let first = world.online();
+    until_in(&first, 0);
+    let mut ann = world.person("ann");
+    enter(&mut ann, DEN);
+    first.signal("TERM");
+    assert!(first.ended().success());
+    say(&ann, DEN, "Helper: meanwhile");
+    let second = world.online();
+    assert_eq!(second.account("teller")["resumed"], true);
+    until_in(&second, 0);
+    let mut moves = Vec::new();
+    let answer = ann.hear("the answer to what was said meanwhile", |event| match event {
+        Event::Room(change) => {
+            moves.push(change);
+            None
+        }
+        Event::Message(message) if message.nick == "Helper" => Some(message.text),
+        _ => None,
+    });
+    assert_eq!(answer, "you said meanwhile");
+    assert_eq!(moves, []);
+    say(&ann, DEN, "Helper: again");
+    assert_eq!(talk(&mut ann, "Helper"), "you said again");
+}
+
 #[test]
 fn a_bot_is_back_in_its_room_after_the_server_was_away() {
     let mut world = World::new();

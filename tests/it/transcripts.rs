@@ -272,6 +272,7 @@ impl Talk {
             }
             "eof" => self.stream().on_hangup(now, Hangup::Closed),
             "close" => self.stream().close(now),
+            "suspend" => self.stream().suspend(now),
             "paused" => self.stream().on_reading_paused(),
             "again" => self.stream().on_reading_again(now),
             "saved" => {

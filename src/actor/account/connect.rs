@@ -7,7 +7,7 @@ use actix::{AsyncContext, Context};
 use crate::actor::account::Account;
 use crate::actor::backoff::Intensity;
 use crate::actor::drill::{self, Rule};
-use crate::actor::message::{Gate, Inbound};
+use crate::actor::message::{Gate, Inbound, Parting};
 use crate::actor::status::State;
 use crate::actor::transport::secured;
 use crate::config::settings::{ChannelBinding, TlsMode as Mode};
@@ -38,7 +38,7 @@ pub enum Phase {
     /// A link exists; the stream may be anywhere between dialling and online.
     Connected,
     /// Stopping: turns under way may still say their answers, until this moment.
-    Draining { due: Instant },
+    Draining { due: Instant, then: Then },
     /// Just made.
     Idle,
     /// Waits for a changed configuration.
@@ -58,6 +58,8 @@ pub enum Then {
     Reconnect,
     /// The end of the actor.
     Stop,
+    /// The end of the actor; the session waits at the server for the next process, where it can.
+    Suspend,
 }
 
 impl Phase {
@@ -65,7 +67,7 @@ impl Phase {
     pub fn due(&self) -> Option<Instant> {
         match self {
             Self::Closing { due, .. }
-            | Self::Draining { due }
+            | Self::Draining { due, .. }
             | Self::Queued { due }
             | Self::Waiting { due } => Some(*due),
             Self::Connected | Self::Idle | Self::Parked | Self::Stopped => None,
@@ -164,7 +166,7 @@ impl Account {
             Phase::Queued { .. } => self.dial(ctx),
             // A fleet that lost its server comes back through the same queue.
             Phase::Waiting { .. } => self.queue_login(ctx),
-            Phase::Draining { .. } => self.close(Then::Stop, ctx),
+            Phase::Draining { then, .. } => self.close(then, ctx),
             Phase::Closing { then, .. } => {
                 self.drop_connection();
                 self.after_close(now, then, ctx);
@@ -296,8 +298,8 @@ impl Account {
     /// Sorts a fault: retry, wait longer, or wait for the operator. The resource always stays the same.
     pub(super) fn on_fault(&mut self, now: Moment, fault: Fault) {
         let detail = fault.to_string();
-        if let Phase::Draining { .. } = self.phase {
-            self.phase = Phase::Closing { due: now.at, then: Then::Stop };
+        if let Phase::Draining { then, .. } = self.phase {
+            self.phase = Phase::Closing { due: now.at, then };
         }
         if matches!(self.phase, Phase::Closing { .. } | Phase::Stopped) {
             tracing::debug!(bot = %self.spec.name, %detail, "ended while closing");
@@ -388,16 +390,22 @@ impl Account {
     }
 
     /// Begins an orderly end.
-    pub(super) fn begin_stop(&mut self) {
+    pub(super) fn begin_stop(&mut self, parting: Parting) {
         let now = self.deps.now();
-        self.phase = Phase::Draining { due: now.at + DRAINING };
+        let then = match parting {
+            Parting::Final => Then::Stop,
+            Parting::Resumable => Then::Suspend,
+        };
+        self.phase = Phase::Draining { due: now.at + DRAINING, then };
     }
 
     /// Ends the drain as soon as nothing is under way.
     pub(super) fn finish_draining(&mut self, now: Moment, ctx: &mut Context<Self>) {
         let busy = self.outbox.is_online() && (self.outstanding > 0 || self.outbox.is_busy());
-        if matches!(self.phase, Phase::Draining { .. }) && !busy {
-            self.close(Then::Stop, ctx);
+        if let Phase::Draining { then, .. } = self.phase
+            && !busy
+        {
+            self.close(then, ctx);
             self.stream_due = self.drain_stream(now, ctx);
         }
     }
@@ -405,12 +413,19 @@ impl Account {
     fn close(&mut self, then: Then, ctx: &mut Context<Self>) {
         let now = self.deps.now();
         self.flush();
-        self.session.on_closing();
+        let suspends = then == Then::Suspend && self.stream.as_ref().is_some_and(|it| it.is_resumable());
+        if !suspends {
+            self.session.on_closing();
+        }
         self.drain_session(now);
         match &mut self.stream {
             Some(stream) => {
                 self.unsent = true;
-                stream.close(now.at);
+                if suspends {
+                    stream.suspend(now.at);
+                } else {
+                    stream.close(now.at);
+                }
                 self.phase = Phase::Closing { due: now.at + CLOSING, then };
             }
             None => {
@@ -439,7 +454,7 @@ impl Account {
                 self.session.on_offline(now);
                 self.begin(ctx);
             }
-            Then::Stop => {
+            Then::Stop | Then::Suspend => {
                 self.phase = Phase::Stopped;
                 self.set_state(State::Stopped, "", None);
                 actix::ActorContext::stop(ctx);

@@ -473,8 +473,8 @@ impl Handler<SendNow> for Account {
 impl Handler<Stop> for Account {
     type Result = ();
 
-    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
-        self.begin_stop();
+    fn handle(&mut self, Stop(parting): Stop, ctx: &mut Context<Self>) {
+        self.begin_stop(parting);
         self.turn(ctx);
     }
 }

@@ -483,7 +483,7 @@ impl Handler<Retune> for Component {
 impl Handler<Stop> for Component {
     type Result = ();
 
-    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Stop(_): Stop, ctx: &mut Context<Self>) {
         let now = self.deps.now();
         self.ports.clear();
         self.phase =

@@ -8,7 +8,7 @@ use actix::{Actor, Addr, AsyncContext, Context};
 
 use super::{Crashes, Registry};
 use crate::actor::component::{Component, Parts};
-use crate::actor::message::{Down, Retune, Stop};
+use crate::actor::message::{Down, Parting, Retune, Stop};
 use crate::actor::notice::{DownNotice, Part};
 use crate::config::settings::{ComponentSettings, Settings};
 use crate::jid::BareJid;
@@ -34,7 +34,7 @@ impl Registry {
             let keep = wanted.contains(name.as_str());
             if let Some(running) = entry.running.as_ref().filter(|_| !keep) {
                 // An actor that is gone needs no word.
-                drop(running.try_send(Stop));
+                drop(running.try_send(Stop(Parting::Final)));
             }
             keep
         });
@@ -103,7 +103,7 @@ impl Registry {
     pub(super) fn components_ended(&self) -> bool {
         let mut ended = true;
         for running in self.components.values().filter_map(|entry| entry.running.as_ref()) {
-            drop(running.try_send(Stop));
+            drop(running.try_send(Stop(Parting::Final)));
             ended = false;
         }
         ended

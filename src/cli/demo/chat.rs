@@ -6,6 +6,7 @@ use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor, ExternalPrinter};
 use tokio::sync::mpsc;
 
+use crate::actor::message::Parting;
 use crate::cli::Failure;
 use crate::cli::demo::folder::DOMAIN;
 
@@ -33,7 +34,7 @@ enum Wish {
 }
 
 /// Starts the chat: the terminal on a thread of its own, everything else as local tasks.
-pub fn start(ann: Person, service: Rc<Service>, stop: mpsc::Sender<()>) -> Result<(), Failure> {
+pub fn start(ann: Person, service: Rc<Service>, stop: mpsc::Sender<Parting>) -> Result<(), Failure> {
     let Person { actions, mut hears } = ann;
     let mut ids = IdSource::new(random_seed().map_err(|error| Failure::new(error.to_string()))?);
     let names: Vec<String> = service.settings().bots.iter().map(|bot| bot.name.clone()).collect();
@@ -72,7 +73,7 @@ pub fn start(ann: Person, service: Rc<Service>, stop: mpsc::Sender<()>) -> Resul
                     Some(Wish::Bots) => service.status().await.to_text(),
                     Some(Wish::Quit) | None => {
                         // Full: the end is already on its way.
-                        let _ = stop.try_send(());
+                        let _ = stop.try_send(Parting::Final);
                         return;
                     }
                 },

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use clap::Args;
 use tokio::sync::mpsc;
 
+use crate::actor::message::Parting;
 use crate::actor::runtime::block_on;
 use crate::cli::demo::folder::{DOMAIN, Folder, PEOPLE, PERSON_PASSWORD};
 use crate::cli::{Common, Failure, shown};
@@ -117,8 +118,9 @@ async fn serve(
     if chatting {
         chat::start(ann(folder, server).await?, Rc::clone(&service), stop)?;
     }
+    // The server ends as well: there is nothing to come back to.
     signals.until_stop(&service, &mut stopping).await;
-    service.stop().await;
+    service.stop(Parting::Final).await;
     // Gone already: somebody cleaned up.
     drop(std::fs::remove_file(service.socket()));
     Ok(())
