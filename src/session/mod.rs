@@ -284,12 +284,14 @@ impl Session {
     }
 
     /// A stream of a process that is gone was taken up again: the server has kept roster, presence and rooms, and this
-    /// process knows of none of them. `announced` is what that process was told of in [`SessionOutput::LoggedIn`].
-    pub fn on_adopted(&mut self, now: Moment, jid: FullJid, announced: &[String]) {
+    /// process knows only what it is told here. `announced` is what that process was told of in [`SessionOutput::LoggedIn`].
+    /// `seats` are its occupant JIDs, from [`Session::seats`].
+    pub fn on_adopted(&mut self, now: Moment, jid: FullJid, announced: &[String], seats: &[Jid]) {
         self.online = true;
         self.own = Own::bound(jid.clone());
         self.adopt_login(now, announced);
         self.event(Event::Online { jid, resumed: true });
+        self.adopt_seats(now, seats);
         self.start_joins(now);
     }
 

@@ -15,6 +15,7 @@
 //!               └─▶ AwaitEnabled ─▶ Online
 //!
 //! both:  Online ─▶ AwaitLastAck ─▶ AwaitClose ─▶ Ended
+//!                      └ suspended ─────────────▶ Ended
 //! ```
 //!
 //! A component goes from `AwaitHeader` through `AwaitHandshake` to `Online`. With direct TLS both begin in `AwaitSecured`. A fault leads from anywhere to `Ended`.

@@ -111,7 +111,7 @@ impl Account {
             // The process before died in the middle of the login: it is made from the beginning.
             self.session.on_online(now, jid, false, &features);
         } else if resumed && adopted {
-            self.session.on_adopted(now, jid, &self.announced);
+            self.session.on_adopted(now, jid, &self.announced, &self.seats);
             let catching_up = self.catching_up && drill::holds(Rule::CatchUpFlag);
             self.session.on_adopted_reading(now, catching_up);
         } else {

@@ -8,7 +8,7 @@ use crate::actor::account::Account;
 use crate::actor::account::outbox::FLUSH_AFTER;
 use crate::actor::account::sending::{AGAIN, Gate};
 use crate::actor::drill::{self, Point, Rule};
-use crate::jid::{BareJid, FullJid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::moment::Moment;
 use crate::session::archive::Reached;
 use crate::store::Batch;
@@ -79,6 +79,8 @@ impl Account {
         self.catching_up = row.catching_up;
         self.present = row.state["present"].as_bool().unwrap_or(false);
         self.announced = strings(&row.state["features"]);
+        let seats = strings(&row.state["seats"]);
+        self.seats = seats.iter().filter_map(|seat| Jid::parse(seat).ok()).collect();
         let location = row.state["location"].as_str().map(str::to_owned);
         if let Some(id) = row.state["id"].as_str() {
             self.management = Some(Management::adopt(id.to_owned(), jid, location, row.handled));
@@ -94,6 +96,7 @@ impl Account {
         self.catching_up = true;
         self.present = false;
         self.announced.clear();
+        self.seats.clear();
         drill::die_at(Point::EnabledBeforePersist);
         if sm {
             self.outbox.gate = Gate::Session;
@@ -114,6 +117,19 @@ impl Account {
         vec![Position { archive, id: String::new(), stamp }]
     }
 
+    /// Has the store keep in which rooms the account is, where that has changed.
+    pub(super) fn keep_seats(&mut self) {
+        // Before it is online, a process knows only what the one before has kept.
+        if !self.outbox.is_online() || !self.present {
+            return;
+        }
+        let seats = self.session.seats();
+        if seats != self.seats {
+            self.seats = seats;
+            self.keep_session();
+        }
+    }
+
     /// Has the store keep what the session is.
     pub(super) fn keep_session(&mut self) {
         let management = self.stream.as_ref().and_then(|stream| stream.management());
@@ -123,6 +139,7 @@ impl Account {
             "location": management.and_then(Management::location),
             "features": self.announced,
             "present": self.present,
+            "seats": self.seats.iter().map(Jid::as_str).collect::<Vec<_>>(),
         });
         self.keep_state(state);
     }

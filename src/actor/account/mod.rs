@@ -36,7 +36,7 @@ use crate::actor::status::{Board, State};
 use crate::actor::throttle::Throttle;
 use crate::config::settings::BotSettings;
 use crate::ids::{IdSource, Seed};
-use crate::jid::FullJid;
+use crate::jid::{FullJid, Jid};
 use crate::moment::Moment;
 use crate::net::link::{HIGH_MARK, LinkHandle};
 use crate::script::{Delivery, Turned};
@@ -97,6 +97,8 @@ pub struct Account {
     present: bool,
     /// What the server announced that matters to whoever goes on with the session.
     announced: Vec<String>,
+    /// Its occupant JIDs in the rooms that it is in.
+    seats: Vec<Jid>,
     /// When the store is asked again that has refused.
     again_at: Option<Instant>,
     /// What came of a page of the archive, until it is handled.
@@ -182,6 +184,7 @@ impl Account {
             catching_up: false,
             present: false,
             announced: Vec::new(),
+            seats: Vec::new(),
             again_at: None,
             page: None,
             dying: None,

@@ -60,6 +60,7 @@ impl Account {
         }
         let view = Arc::new(self.session.rooms_view());
         self.board.show_rooms(Arc::clone(&view));
+        self.keep_seats();
         Some(view)
     }
 

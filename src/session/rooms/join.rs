@@ -138,15 +138,21 @@ impl Session {
     pub(super) fn send_join(&mut self, now: Moment, jid: &BareJid) {
         self.rooms.clear_occupants(jid);
         let Some(room) = self.rooms.table.get_mut(jid) else { return };
-        let Ok(to) = jid.with_resource(&room.nick) else {
+        if jid.with_resource(&room.nick).is_err() {
             return self.lose(now, jid, Loss::retry("the nick is no nick", 400).stop());
-        };
+        }
         room.state = State::AwaitSelf { due: now.at + PATIENCE };
-        let password = room.desired.password.as_ref().map(|password| password.reveal());
-        let join = muc::join(password);
+        self.ask_in(jid);
+        self.rooms.note(jid);
+    }
+
+    /// The presence that asks a room in; of somebody who is in, it asks who else is.
+    pub(super) fn ask_in(&mut self, jid: &BareJid) {
+        let Some(room) = self.rooms.table.get(jid) else { return };
+        let Ok(to) = jid.with_resource(&room.nick) else { return };
+        let join = muc::join(room.desired.password.as_ref().map(|password| password.reveal()));
         let presence = self.room_presence(&to.into()).with_child(join);
         self.send(presence);
-        self.rooms.note(jid);
     }
 
     /// The account's presence for an occupant JID.
@@ -194,7 +200,8 @@ impl Session {
         room.destroyed = false;
         room.heard_at = Some(now.at);
         let ping_at = super::ping::next(now.at, spread);
-        room.state = State::In(Entered { at: now.at, wall: now.wall, caught_up: false, ping_at });
+        room.state =
+            State::In(Entered { at: now.at, wall: now.wall, caught_up: false, ping_at, refreshing: false });
         info!(account = %self.own.bare, room = %jid, nick, "joined");
         let unknown = room.announced.is_none();
         self.rooms.note(jid);

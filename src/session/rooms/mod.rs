@@ -5,6 +5,7 @@
 //! tells), `talk` (what is said there), `ping` (whether the account is still there), `order` (what scripts ask for),
 //! `invite` (who asks the account in).
 
+mod adopted;
 mod bucket;
 mod invite;
 mod join;

@@ -58,6 +58,7 @@ impl Session {
             return;
         }
         match before {
+            None if self.is_refreshing(now, jid) => {}
             None if !own => self.tell_coming(now, jid, RoomChange::Joined(occupant)),
             Some(before) if before.role != occupant.role || before.affiliation != occupant.affiliation => {
                 let change = RoomChange::Role {

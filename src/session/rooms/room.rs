@@ -87,6 +87,8 @@ pub struct Entered {
     pub caught_up: bool,
     /// When the room is asked whether the account is still there.
     pub ping_at: Instant,
+    /// An earlier process has entered, and the room tells this one who is there: that is no coming in.
+    pub refreshing: bool,
 }
 
 /// What a room says it does, as far as it matters.

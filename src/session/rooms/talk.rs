@@ -78,7 +78,7 @@ impl Session {
         };
         self.rooms.note(jid);
         // The first one after the join is as old as the room.
-        if !first {
+        if !first && !self.end_refreshing(now, jid) {
             let nick = from.resource().map(str::to_owned);
             self.tell_coming(now, jid, RoomChange::Subject { text, nick });
         }

@@ -195,7 +195,7 @@ fn whoever_goes_on_with_a_session_shows_itself_again_and_trusts_what_was_announc
         account.session.remember_reached(vec![known]);
         let full = FullJid::parse(FULL).expect("an address");
         let announced = ["urn:xmpp:mam:2".to_owned(), "urn:xmpp:sid:0".to_owned()];
-        account.session.on_adopted(account.now, full, &announced);
+        account.session.on_adopted(account.now, full, &announced, &[]);
         account.session.on_adopted_reading(account.now, catching_up);
         let got = account.drain();
         assert!(sent(&got).iter().any(|stanza| stanza.starts_with("<presence")), "{got:?}");

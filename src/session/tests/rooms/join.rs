@@ -363,3 +363,26 @@ fn c15_a_message_that_came_back_makes_it_ask_and_a_lack_of_voice_does_not() {
     let pings = account.sent.iter().filter(|(_, text, _)| text.contains("urn:xmpp:ping")).count();
     assert_eq!(pings, 1, "errors do not make a storm");
 }
+
+/// The server has kept the account in its rooms: what was said there counts, and nobody comes in.
+#[test]
+fn a_seat_of_the_process_before_is_kept_and_who_is_there_is_asked_again() {
+    let account = inside(&[], |_| {});
+    let seats = account.session.seats();
+    assert_eq!(seats, [jid(&format!("{ROOM}/bot"))]);
+    let mut next = Account::new(|config| config.rooms = vec![desired(ROOM)]);
+    let full = crate::jid::FullJid::parse(FULL).expect("an address");
+    next.session.on_adopted(next.now, full, &[], &seats);
+    let got = next.drain();
+    assert!(sent(&got).iter().any(|stanza| stanza.contains("jabber.org/protocol/muc'")), "{got:?}");
+    assert!(!got.iter().any(|it| matches!(it, Got::Event(Event::Room(_)))), "{got:?}");
+    let said = next.say("ann", "1", "meanwhile", "");
+    assert_eq!(messages(&said).len(), 1);
+    assert_eq!(changes(&next.feed(&seat("ann", PLAIN, &[]))), Vec::<&RoomChange>::new());
+    assert_eq!(changes(&next.feed(&seat("bot", PLAIN, &[110]))), Vec::<&RoomChange>::new());
+    let subject = format!("<message from='{ROOM}' type='groupchat'><subject>topic</subject></message>");
+    assert_eq!(changes(&next.feed(&subject)), Vec::<&RoomChange>::new());
+    // From here on it is as ever.
+    assert_eq!(changes(&next.feed(&seat("bob", PLAIN, &[]))).len(), 1);
+    assert_eq!(changes(&next.feed(&subject)).len(), 1);
+}
