@@ -33,6 +33,7 @@ pub mod inspect;
 mod instance;
 mod invoke;
 mod lane;
+mod ledger;
 pub mod loader;
 mod manner;
 pub mod memory;

@@ -29,6 +29,7 @@ use crate::script::hook::{Hook, Hooks};
 use crate::script::host::Host;
 use crate::script::instance::Surroundings;
 use crate::script::lane::Lane;
+use crate::script::ledger::Ledger;
 use crate::script::metrics::Metrics;
 use crate::script::outside::Outside;
 use crate::script::overlay::Overlay;
@@ -39,7 +40,7 @@ use crate::script::speech;
 use crate::script::stack;
 use crate::script::table::Table;
 use crate::script::ticker::Ticker;
-use crate::script::traces::Traces;
+use crate::script::traces::{self, Traces};
 use crate::script::turn::Identity;
 use crate::script::turnstile::Turnstile;
 use crate::script::worst::Worst;
@@ -90,6 +91,8 @@ pub(super) struct Shared {
     stopping: AtomicBool,
     /// Whether traces hold the texts of messages.
     bodies: AtomicBool,
+    /// What the traces of all bots take.
+    traces: Arc<Ledger>,
     /// Told when a bot has nothing to do, where somebody waits for that: a pool whose clock stands still.
     rested: Option<(Mutex<()>, Condvar)>,
     bots: Mutex<BTreeMap<String, Weak<Cell>>>,
@@ -193,6 +196,7 @@ impl Pool {
             slow: Lane::default(),
             stopping: AtomicBool::new(false),
             bodies: AtomicBool::new(false),
+            traces: Arc::new(Ledger::new(traces::BUDGET)),
             rested: (!ticking).then(Default::default),
             bots: Mutex::default(),
             addresses: Arc::default(),
@@ -244,7 +248,7 @@ impl Pool {
             bot: Mutex::new(Some(Bot::new(identity.clone()))),
             scripts: Mutex::default(),
             hooks: Mutex::default(),
-            traces: Mutex::default(),
+            traces: Mutex::new(Traces::new(self.shared.traces.clone())),
             complaints: Mutex::default(),
             worst: Mutex::default(),
             identity,
@@ -499,7 +503,11 @@ fn run_row(
     // Only a replacement, a failure or its end changes how the scripts stand.
     if swapped || !progress.failures.is_empty() || progress.awake || bot.leaves_out() {
         let states = bot.states();
-        bot.table = Arc::new(Table::of(&bot.slots));
+        let table = Table::of(&bot.slots);
+        // Traces hold the table that they were made with: as few as possible.
+        if *bot.table != table {
+            bot.table = Arc::new(table);
+        }
         if swapped {
             let names: Vec<String> = states.iter().map(|state| state.name.clone()).collect();
             cell.identity.metrics.retain(&names);

@@ -36,6 +36,25 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Bytes that it takes.
+    pub(super) fn weight(&self) -> usize {
+        let entries = |all: &Vec<Entry>| {
+            all.capacity() * size_of::<Entry>() + all.iter().map(|entry| entry.name.capacity()).sum::<usize>()
+        };
+        let script = |script: &Script| {
+            script.name.capacity()
+                + script.version.capacity()
+                + script.parked.as_ref().map_or(0, String::capacity)
+                + entries(&script.handlers)
+                + entries(&script.commands)
+        };
+        size_of::<Self>()
+            + self.scripts.capacity() * size_of::<Script>()
+            + self.scripts.iter().map(script).sum::<usize>()
+    }
+}
+
 fn script(slot: &Slot) -> Script {
     let running = slot.instance.as_ref();
     let version = running.map_or(slot.uses.compiled.version(), |i| i.uses.compiled.version());

@@ -144,6 +144,29 @@ impl Trace {
         }
     }
 
+    /// Bytes that it takes, without its table.
+    pub(super) fn weight(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
+        let message = self.message.as_ref().map_or(0, |message| {
+            texts(&message.ids) + text(&message.room) + message.nick.capacity() + text(&message.text)
+        });
+        let sent = |sent: &Sent| sent.to.capacity() + sent.id.capacity() + text(&sent.text);
+        let written = |written: &Written| match written {
+            Written::Key(name) | Written::Timer(name) => name.capacity(),
+        };
+        let own = [&self.name, &self.script, &self.from, &self.alias].into_iter().map(text);
+        size_of::<Self>()
+            + self.id.capacity()
+            + own.sum::<usize>()
+            + message
+            + texts(&self.failures)
+            + self.sends.capacity() * size_of::<Sent>()
+            + self.sends.iter().map(sent).sum::<usize>()
+            + self.written.capacity() * size_of::<Written>()
+            + self.written.iter().map(written).sum::<usize>()
+            + self.notes.weight()
+    }
+
     /// Whether somebody who asks for that kind means this event: `timer`, or `timer:tea` with its name.
     pub fn is_of(&self, kind: &str) -> bool {
         match kind.split_once(':') {
@@ -199,6 +222,11 @@ fn remember(message: &Message, text: Option<String>) -> MessageTrace {
         length: message.text.chars().count(),
         text,
     }
+}
+
+/// Bytes of a list of texts.
+fn texts(all: &Vec<String>) -> usize {
+    all.capacity() * size_of::<String>() + all.iter().map(String::capacity).sum::<usize>()
 }
 
 /// A failure in one line.

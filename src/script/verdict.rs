@@ -66,6 +66,11 @@ pub(super) struct Notes {
 const MOST: usize = 64;
 
 impl Notes {
+    /// Bytes that they take beside themselves.
+    pub(super) fn weight(&self) -> usize {
+        self.all.capacity() * size_of::<Note>()
+    }
+
     /// Notes one, while there is room.
     pub(super) fn push(&mut self, slot: usize, list: List, index: usize, verdict: Verdict) {
         if self.all.len() < MOST && verdict != Verdict::OtherEvent {

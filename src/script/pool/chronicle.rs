@@ -29,6 +29,11 @@ impl Chronicle {
         self.shared.bot(bot).map(|cell| locked(&cell.traces).all())
     }
 
+    /// Bytes that the memory of all bots takes.
+    pub fn bytes(&self) -> usize {
+        self.shared.traces.taken()
+    }
+
     /// Whether events are remembered with the texts of their messages, from the next one on.
     pub fn keep_bodies(&self, keep: bool) {
         self.shared.bodies.store(keep, Ordering::Relaxed);

@@ -63,6 +63,28 @@ fn a_bot_remembers_its_last_eight_events() {
 }
 
 #[test]
+fn a_bot_that_goes_gives_back_what_its_memory_took() {
+    let rig = Rig::new();
+    let mut bots =
+        ["one", "two"].map(|name| rig.add(name, vec![script("main", r#"on("message", |m| ());"#)]));
+    let chronicle = rig.pool.chronicle();
+    assert_eq!(chronicle.bytes(), 0);
+    bots[0].ask("hello");
+    let one = chronicle.bytes();
+    assert!((300..3_000).contains(&one), "{one}");
+    bots[1].ask("hello");
+    assert_eq!(chronicle.bytes(), 2 * one, "as much as the other");
+    let [first, second] = bots;
+    first.handle.remove();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while chronicle.bytes() != one {
+        assert!(std::time::Instant::now() < deadline, "{} bytes are left", chronicle.bytes());
+        std::thread::yield_now();
+    }
+    drop(second);
+}
+
+#[test]
 fn every_failure_names_the_trace_that_tells_of_it() {
     let rig = Rig::new();
     let page = HttpResponse { status: 200, headers: Vec::new(), body: Vec::new(), url: URL.to_owned() };
