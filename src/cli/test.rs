@@ -37,7 +37,7 @@ struct Group {
 /// Runs the command.
 pub fn run(command: Test, common: &Common) -> Result<(), Stop> {
     let troupe = troupe(common)?;
-    let wanted = Wanted { filters: command.filters };
+    let wanted = Wanted { filters: command.filters, ..Wanted::default() };
     let mut groups = Vec::new();
     for (kind, file) in files(&troupe.root) {
         let mut ran = (kind.run)(&troupe, &file, &wanted);

@@ -1,6 +1,6 @@
 //! Tests written in Rhai, `*.test.rhai`: what they ask of a world, done in this one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -29,6 +29,9 @@ use crate::xml::Element;
 /// Keys that a test can look at at once.
 const KEYS: usize = 1_000;
 
+/// Messages in rooms whose place is remembered.
+const SAID: usize = 10_000;
+
 /// Runs the tests of a file.
 ///
 /// # Errors
@@ -43,7 +46,13 @@ pub fn file(troupe: &Troupe, path: &Path, wanted: &Wanted) -> Ran {
     let near = path.parent().unwrap_or(Path::new("")).to_owned();
     let own = Troupe { root: troupe.root.clone(), settings: troupe.settings.clone() };
     let theatre = Box::new(Rehearsal { troupe: own, near });
-    let verdicts = testing::run(path, &source.text, theatre, &|name| wanted.wants(path, name));
+    let verdicts = testing::run(
+        path,
+        &source.text,
+        theatre,
+        &|name| wanted.wants(path, name),
+        wanted.time.unwrap_or(testing::TIME),
+    );
     let verdicts = verdicts.map_err(|error| vec![diagnostic(&error)])?;
     if verdicts.is_empty() && wanted.filters.is_empty() {
         let empty = Diagnostic::error("chat::empty", "there is no test in this file");
@@ -109,7 +118,7 @@ impl Theatre for Rehearsal {
                 granted.map_err(|broken| told(broken.to_string()))?;
             }
         }
-        Ok(Box::new(Played { world, scripts }))
+        Ok(Box::new(Played { world, scripts, said: VecDeque::new() }))
     }
 }
 
@@ -118,6 +127,8 @@ struct Played {
     world: World,
     /// Names of the scripts.
     scripts: Vec<String>,
+    /// What was said in rooms, by id: where, and whether to the bot alone.
+    said: VecDeque<(String, BareJid, bool)>,
 }
 
 impl Stage for Played {
@@ -135,8 +146,13 @@ impl Stage for Played {
             id: String::new(),
         });
         let mut heard: Vec<Heard> = gestures.collect();
-        let lines = self.world.unheard().into_iter();
-        heard.extend(lines.map(|line| Heard {
+        let lines = self.world.unheard();
+        for line in &lines {
+            if let Place::Room(room) = &line.place {
+                self.note(&line.id, room, false);
+            }
+        }
+        heard.extend(lines.into_iter().map(|line| Heard {
             place: place(&line.place),
             what: Sign::Text(line.text),
             id: line.id,
@@ -233,17 +249,42 @@ impl Played {
             Act::Send { who, room, whispered, what } => {
                 let who = world.address(who)?;
                 let room = room.as_ref().map(|room| world.address(room)).transpose()?;
+                let room = room.map(|room| (room, *whispered)).or_else(|| self.place_of(what));
                 let to = match &room {
-                    Some(room) if *whispered => To::Aside(room),
-                    Some(room) => To::Room(room),
+                    Some((room, true)) => To::Aside(room),
+                    Some((room, false)) => To::Room(room),
                     None => To::Bot,
                 };
-                return world.send(&who, to, children(what));
+                let id = self.world.send(&who, to, children(what))?;
+                if let Some((room, whispered)) = &room {
+                    self.note(&id, room, *whispered);
+                }
+                return Ok(id);
             }
             Act::Start => world.start(),
             Act::Subscribe { who, on } => world.address(who).and_then(|who| world.subscribe(&who, *on)),
         };
         done.map(|()| String::new())
+    }
+}
+
+impl Played {
+    /// Remembers where something was said; the oldest is forgotten in time.
+    fn note(&mut self, id: &str, room: &BareJid, whispered: bool) {
+        if self.said.len() >= SAID {
+            self.said.pop_front();
+        }
+        self.said.push_back((id.to_owned(), room.clone(), whispered));
+    }
+
+    /// What is done to a message is done where it was said.
+    fn place_of(&self, what: &Sent) -> Option<(BareJid, bool)> {
+        let about = match what {
+            Sent::Edit { id, .. } | Sent::Reaction { id, .. } | Sent::Retraction { id } => id,
+            Sent::Text(_) => return None,
+        };
+        let known = self.said.iter().rev().find(|(id, ..)| id == about);
+        known.map(|(_, room, whispered)| (room.clone(), *whispered))
     }
 }
 

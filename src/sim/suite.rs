@@ -106,6 +106,9 @@ pub struct Edit {
 pub struct Wanted {
     /// Parts of names; nothing means all.
     pub filters: Vec<String>,
+    /// Real time that a test written in Rhai may take, what happens in its worlds included; [`testing::TIME`] where
+    /// nothing is said.
+    pub time: Option<Duration>,
 }
 
 impl Wanted {
@@ -151,7 +154,10 @@ mod tests {
 
     #[test]
     fn a_filter_is_part_of_the_file_or_of_the_name() {
-        let wanted = |filters: &[&str]| Wanted { filters: filters.iter().map(|s| (*s).to_owned()).collect() };
+        let wanted = |filters: &[&str]| Wanted {
+            filters: filters.iter().map(|s| (*s).to_owned()).collect(),
+            ..Wanted::default()
+        };
         let file = Path::new("tests/dice.chat");
         assert!(wanted(&[]).wants(file, "x"));
         assert!(wanted(&["dice"]).wants(file, "x"));

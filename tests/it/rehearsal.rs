@@ -1,6 +1,7 @@
 //! Tests that are written in Rhai, as `rhapsode test` runs them.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rhapsode::script::check::check;
 use rhapsode::script::testing::api::AREA;
@@ -159,6 +160,138 @@ fn a_test_cannot_hang_or_grow_and_the_next_one_runs() {
         assert!(failure.why.join("\n").contains(message), "{text}: {failure:#?}");
         assert!(outcomes[1].result.is_ok(), "{outcomes:#?}");
     }
+}
+
+#[test]
+fn a_test_ends_when_its_time_is_over_and_the_next_one_runs() {
+    let folder = scripts(&[("tick.rhai", "every(\"1s\", || store::incr(\"n\"));")]);
+    let file = folder.join("scripts/x.test.rhai");
+    for (text, message) in [
+        ("loop { }", "let it do less"),
+        ("sim(\"tick.rhai\").advance(\"365d\");", "the test has taken longer than it may"),
+        ("try { sim(\"tick.rhai\").advance(\"365d\"); } catch { } loop { }", "let it do less"),
+    ] {
+        let test = format!("test(\"x\", || {{ {text} }}); test(\"y\", || {{ }});");
+        std::fs::write(&file, &test).expect("a scratch file");
+        let wanted = Wanted { time: Some(Duration::from_millis(300)), ..Wanted::default() };
+        let began = Instant::now();
+        let troupe = Troupe { root: folder.clone(), settings: None };
+        let outcomes = kind(&file)(&troupe, &file, &wanted).expect("it can be read");
+        let failure = outcomes[0].result.as_ref().expect_err(&test);
+        assert!(failure.why.join("\n").contains(message), "{text}: {failure:#?}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{text}: {:?}", began.elapsed());
+        assert!(outcomes[1].result.is_ok(), "{outcomes:#?}");
+    }
+}
+
+#[test]
+fn what_people_do_to_messages_reaches_the_bot_where_they_were_said() {
+    let folder = scripts(&[(
+        "listens.rhai",
+        r#"on("message", |m| m.reply("heard " + m.text));
+on("room", |m| m.reply("all heard " + m.text));
+on("pm", |m| m.reply("psst, " + m.text));
+on("edit", |m| m.reply("now " + m.text));
+on("retract", |n| bot::send(n.place, "gone"));
+on("reaction", |n| bot::send(n.place, n.emojis.join("+")));"#,
+    )]);
+    let test = r#"
+test("to the bot alone", || {
+    let t = sim("listens.rhai");
+    let ann = t.user("ann");
+    let id = ann.says("one");
+    let answer = ann.expect_exact("heard one");
+    ann.edits(id, "two");
+    ann.expect_exact("now two");
+    ann.reacts(answer.id, "👍");
+    ann.expect_exact("👍");
+    ann.retracts(id);
+    ann.expect_exact("gone");
+});
+test("in a room", || {
+    let t = sim("listens.rhai");
+    let team = t.room("team@rooms.example.org");
+    let ann = t.user("ann");
+    let id = ann.says_in(team.jid, "one");
+    let answer = team.expect_exact("all heard one");
+    ann.edits(id, "two");
+    team.expect_exact("now two");
+    ann.reacts(answer.id, "👍");
+    team.expect_exact("👍");
+    t.user("bob").reacts(id, "🎉");
+    team.expect_exact("🎉");
+    ann.retracts(id);
+    team.expect_exact("gone");
+    ann.expect_none();
+});
+test("in a room, to the bot alone", || {
+    let t = sim("listens.rhai");
+    let team = t.room("team@rooms.example.org");
+    let ann = t.user("ann");
+    let id = ann.whispers_in(team.jid, "one");
+    ann.expect_exact("psst, one");
+    ann.edits(id, "two");
+    ann.expect_exact("now two");
+    ann.retracts(id);
+    ann.expect_exact("gone");
+    team.expect_none();
+});"#;
+    for outcome in in_folder(&folder, test).expect("it can be read") {
+        assert!(outcome.result.is_ok(), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn reactions_of_the_bot_are_expected_and_their_absence_is_told() {
+    let folder = scripts(&[("likes.rhai", r#"on("message", |m| m.react("👍"));"#)]);
+    let test = |emoji: &str| {
+        format!(
+            "test(\"x\", || {{ let ann = sim(\"likes.rhai\").user(\"ann\"); ann.says(\"hi\"); ann.expect_reaction(\"{emoji}\"); ann.expect_none(); }});"
+        )
+    };
+    let outcomes = in_folder(&folder, &test("👍")).expect("it can be read");
+    assert!(outcomes[0].result.is_ok(), "{outcomes:#?}");
+    let failure = only(in_folder(&folder, &test("🎉")));
+    assert!(failure.shown.contains(&"- bot → ann@example.org: (reaction 🎉)".to_owned()), "{failure:#?}");
+    assert!(failure.shown.contains(&"+ bot → ann@example.org: (reaction 👍)".to_owned()), "{failure:#?}");
+}
+
+#[test]
+fn a_world_has_the_roles_and_the_further_scripts_that_its_test_names() {
+    let folder = scripts(&[
+        (
+            "one.rhai",
+            r#"command("order <what:rest>", #{ help: "Order", allow: ["staff"] }, |m, a| { store::set("last", a.what); m.reply("ordered"); });"#,
+        ),
+        ("two.rhai", r#"command("two", "Two", |m, a| { store::set("n", 2); m.reply("from two"); });"#),
+    ]);
+    let test = r#"
+test("roles and scripts", || {
+    let t = sim("one.rhai", #{ roles: #{ staff: ["ann", "eve@elsewhere.example"] }, scripts: ["two.rhai"] });
+    for name in ["ann", "eve@elsewhere.example"] {
+        let who = t.user(name);
+        who.says("!order tea");
+        who.expect_exact("ordered");
+    }
+    let bob = t.user("bob");
+    bob.says("!order tea");
+    bob.expect("may not");
+    bob.says("!two");
+    bob.expect_exact("from two");
+    expect_eq([t.store(), t.store("two")], [#{ last: "tea" }, #{ n: 2 }]);
+});
+test("without them", || {
+    let ann = sim("one.rhai").user("ann");
+    ann.says("!order tea");
+    ann.expect("may not");
+    ann.says("!two");
+    ann.skip();
+});
+test("no such script", || { sim("one.rhai").store("two"); });"#;
+    let outcomes = in_folder(&folder, test).expect("it can be read");
+    assert!(outcomes[..2].iter().all(|outcome| outcome.result.is_ok()), "{outcomes:#?}");
+    let why = outcomes[2].result.as_ref().expect_err("there is none").why.join("\n");
+    assert!(why.contains("the bot has no script `two`"), "{why}");
 }
 
 #[test]

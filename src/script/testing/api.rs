@@ -129,17 +129,17 @@ test("echo never fails", || { let t = sim("echo.rhai"); t.user("ann").says("hi")
         ),
         function(
             "user.edits(id: string, text: string) -> string",
-            "Other words for an earlier message.",
+            "Other words for an earlier message, where it was said: a room, or to the bot alone.",
             r#"test("edit", || { let t = sim("echo.rhai"); let ann = t.user("ann"); let id = ann.says("hi"); ann.expect("hi"); ann.edits(id, "ho"); t.skip(); });"#,
         ),
         function(
             "user.reacts(id: string, emoji: string) -> string",
-            "Reacts to a message.",
+            "Reacts to a message of anybody, where it was said.",
             r#"test("reaction", || { let t = sim("echo.rhai"); let ann = t.user("ann"); ann.says("hi"); let said = ann.expect("hi"); ann.reacts(said.id, "👍"); ann.expect_none(); });"#,
         ),
         function(
             "user.retracts(id: string) -> string",
-            "Takes an earlier message back.",
+            "Takes an earlier message back, where it was said.",
             r#"test("retraction", || { let t = sim("echo.rhai"); let ann = t.user("ann"); let id = ann.says("hi"); ann.expect("hi"); ann.retracts(id); ann.expect_none(); });"#,
         ),
         function(

@@ -12,15 +12,16 @@ use crate::script::budget::Running;
 use crate::script::error::{Kind, ScriptError, Site};
 use crate::script::host::Host;
 use crate::script::loader::{Inner, compile_test};
+use crate::script::testing::OPERATIONS;
 use crate::script::testing::caret;
 use crate::script::testing::playing::{self, Declared, Failed, Playing, Run};
 use crate::script::testing::stage::Theatre;
-use crate::script::testing::{OPERATIONS, TIME};
 use crate::script::{Limits, memory, stack};
 
 /// What one test may use; what happens in its worlds has limits of its own.
-const LIMITS: Limits =
-    Limits { turn: TIME, operations: OPERATIONS, memory: Limits::MEMORY_CEILING, ..Limits::DEFAULT };
+fn limits(time: Duration) -> Limits {
+    Limits { turn: time, operations: OPERATIONS, memory: Limits::MEMORY_CEILING, ..Limits::DEFAULT }
+}
 
 /// What came of one test.
 #[derive(Clone, Debug)]
@@ -46,7 +47,8 @@ pub struct Report {
     pub why: Vec<String>,
 }
 
-/// Runs those tests of a text that `wants` names, in their order.
+/// Runs those tests of a text that `wants` names, in their order. Each may take so much real `time`, what happens in its
+/// worlds included; so may the top level.
 ///
 /// # Errors
 /// The text is no program, or its top level fails.
@@ -55,20 +57,21 @@ pub fn run(
     text: &str,
     theatre: Box<dyn Theatre + Send>,
     wants: &(dyn Fn(&str) -> bool + Sync),
+    time: Duration,
 ) -> Result<Vec<Verdict>, ScriptError> {
     stack::on_script_thread(|| {
         let file = path.display().to_string();
         let inner = compile_test(path, text)?;
         let mut host = Host::for_tests();
-        let engine = host.engine(&LIMITS);
+        let engine = host.engine(&limits(time));
         playing::begin(Run {
             theatre,
             declared: Vec::new(),
             declaring: true,
             loaded: None,
-            playing: Playing::new(Instant::now() + TIME),
+            playing: Playing::new(Instant::now() + time),
         });
-        let outcome = all(engine, &inner, &file, text, wants);
+        let outcome = all(engine, &inner, &file, text, wants, time);
         drop(playing::end());
         outcome
     })
@@ -80,8 +83,10 @@ fn all(
     file: &str,
     text: &str,
     wants: &dyn Fn(&str) -> bool,
+    time: Duration,
 ) -> Result<Vec<Verdict>, ScriptError> {
-    let stage = Site { bot: "", script: "", file, event: None, functions: &inner.functions, limits: &LIMITS };
+    let limits = limits(time);
+    let stage = Site { bot: "", script: "", file, event: None, functions: &inner.functions, limits: &limits };
     guarded(&stage, || engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &inner.ast).map(drop))?;
     let source = Source::new(file, text);
     let ready = playing::with(|run| {
@@ -108,7 +113,7 @@ fn one(
 ) -> Verdict {
     let began = Instant::now();
     let fresh = playing::with(|run| {
-        run.playing = Playing::new(began + TIME);
+        run.playing = Playing::new(began + site.limits.turn);
         Ok(())
     });
     let called = fresh.map_err(|error| site.eval(&error)).and_then(|()| {
@@ -137,17 +142,17 @@ fn guarded(
     site: &Site<'_>,
     work: impl FnOnce() -> Result<(), Box<EvalAltResult>>,
 ) -> Result<(), ScriptError> {
-    let running = Running::start(&LIMITS, LIMITS.memory);
+    let running = Running::start(site.limits, site.limits.memory);
     let outcome = catch_unwind(AssertUnwindSafe(work));
     match outcome {
         Ok(Ok(())) => match running.exceeded() {
             Some(exceeded) => {
                 let ended = EvalAltResult::ErrorTerminated(Dynamic::from(exceeded), Position::NONE);
-                Err(limited(site.eval(&ended)))
+                Err(limited(site.eval(&ended), site.limits))
             }
             None => Ok(()),
         },
-        Ok(Err(error)) => Err(limited(site.eval(&error))),
+        Ok(Err(error)) => Err(limited(site.eval(&error), site.limits)),
         Err(_) => {
             Err(site.plain(Kind::Panic, "the program panicked: this is a fault of it, please report it"))
         }
@@ -155,11 +160,11 @@ fn guarded(
 }
 
 /// The limits of a test are no settings.
-fn limited(error: ScriptError) -> ScriptError {
+fn limited(error: ScriptError, limits: &Limits) -> ScriptError {
     let hint = match error.kind {
-        Kind::Deadline => format!("a test has {} s of real time: let it do less", TIME.as_secs()),
-        Kind::Operations => format!("a test has {OPERATIONS} operations: let it do less"),
-        Kind::Memory => format!("a test has {} MiB: let it keep less", LIMITS.memory / 1024 / 1024),
+        Kind::Deadline => format!("a test has {} s of real time: let it do less", limits.turn.as_secs_f64()),
+        Kind::Operations => format!("a test has {} operations: let it do less", limits.operations),
+        Kind::Memory => format!("a test has {} MiB: let it keep less", limits.memory / 1024 / 1024),
         _ => return error,
     };
     ScriptError { hint: Some(hint), message: error.message.replace("the turn", "the test"), ..error }
