@@ -188,9 +188,9 @@ fn a_test_ends_when_its_time_is_over_and_the_next_one_runs() {
 fn what_people_do_to_messages_reaches_the_bot_where_they_were_said() {
     let folder = scripts(&[(
         "listens.rhai",
-        r#"on("message", |m| m.reply("heard " + m.text));
-on("room", |m| m.reply("all heard " + m.text));
-on("pm", |m| m.reply("psst, " + m.text));
+        r#"on("message", |m| if m.replaces == () { m.reply("heard " + m.text); });
+on("room", |m| if m.replaces == () { m.reply("all heard " + m.text); });
+on("pm", |m| if m.replaces == () { m.reply("psst, " + m.text); });
 on("edit", |m| m.reply("now " + m.text));
 on("retract", |n| bot::send(n.place, "gone"));
 on("reaction", |n| bot::send(n.place, n.emojis.join("+")));"#,
