@@ -192,8 +192,9 @@ fn what_people_do_to_messages_reaches_the_bot_where_they_were_said() {
 on("room", |m| if m.replaces == () { m.reply("all heard " + m.text); });
 on("pm", |m| if m.replaces == () { m.reply("psst, " + m.text); });
 on("edit", |m| m.reply("now " + m.text));
-on("retract", |n| bot::send(n.place, "gone"));
-on("reaction", |n| bot::send(n.place, n.emojis.join("+")));"#,
+fn says(n, text) { if n.place == n.room { room(n.room).say(text); } else { bot::send(n.place, text); } }
+on("retract", |n| says(n, "gone"));
+on("reaction", |n| says(n, n.emojis.join("+")));"#,
     )]);
     let test = r#"
 test("to the bot alone", || {
