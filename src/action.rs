@@ -5,12 +5,14 @@ use std::time::Duration;
 use crate::event::ChatState;
 use crate::event::room::Affiliation;
 use crate::jid::{BareJid, Jid};
-use crate::stanza::{MessageKind, Show};
+use crate::stanza::{MessageKind, Show, StanzaError};
 use crate::xml::Element;
 
 /// One effect. Scripts only queue actions; the account carries them out after the commit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Answer a request that came as [`crate::event::Event::Command`].
+    Answer { to: Jid, id: String, outcome: Result<Option<Element>, StanzaError> },
     /// Tell a chat state, XEP-0085.
     ChatState { to: Jid, state: ChatState },
     /// Send a message.

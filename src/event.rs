@@ -1,9 +1,11 @@
 //! What happened to an account: the closed vocabulary that scripts are told in.
 
+pub mod adhoc;
 pub mod room;
 
 use jiff::Timestamp;
 
+use crate::event::adhoc::CommandRequest;
 use crate::event::room::{Affiliation, Identity, Invite, Role, RoomEvent};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::stanza::{MessageKind, PresenceKind, Show, StanzaError};
@@ -18,6 +20,8 @@ pub enum Event {
     Bounce(Bounce),
     /// A contact's chat state changed, XEP-0085.
     ChatState { from: Jid, state: ChatState },
+    /// Somebody wants something of the account's commands, XEP-0050.
+    Command(Box<CommandRequest>),
     /// A link to a file, XEP-0066 or XEP-0447. Nothing is fetched. Where the message's body is nothing but the
     /// link, there is no [`Event::Message`] beside it.
     File(FileLink),

@@ -223,6 +223,7 @@ pub fn session_config(
         roster,
         own_bots,
         lang: spec.lang.clone(),
+        commands: spec.menu,
         rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
         invites: invites(spec),
         archive: spec.component.is_none() && !spec.anonymous,

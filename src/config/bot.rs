@@ -58,6 +58,7 @@ pub struct Partial {
     limits: Limits,
     presence: Presence,
     lang: String,
+    menu: bool,
     timezone: TimeZone,
     schedules: Vec<Schedule>,
     labels: BTreeMap<String, String>,
@@ -92,6 +93,7 @@ impl Partial {
             limits: self.limits,
             presence: self.presence,
             lang: self.lang,
+            menu: self.menu,
             timezone: self.timezone,
             schedules: self.schedules,
             labels: self.labels,
@@ -144,6 +146,7 @@ impl Reader<'_> {
             limits,
             presence: value("presence").map(|it| self.presence(it)).unwrap_or_default(),
             lang: value("lang").and_then(|it| self.lang(it)).unwrap_or_else(|| "en".to_owned()),
+            menu: value("menu").and_then(|it| self.decoder.boolean(it, "`menu`")).unwrap_or(true),
             schedules: value("schedules")
                 .map(|it| schedules::schedules(&mut self.decoder, it, &timezone))
                 .unwrap_or_default(),

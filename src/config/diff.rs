@@ -136,6 +136,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
         ("limits.message", old.limits.message == new.limits.message),
         ("limits.queue", old.limits.queue == new.limits.queue),
         ("limits.send", old.limits.send == new.limits.send),
+        ("menu", old.menu == new.menu),
         ("paused", old.paused == new.paused),
         ("presence", old.presence == new.presence),
         ("roles", old.roles == new.roles),
@@ -279,6 +280,7 @@ mod tests {
             ("roles: { staff: [b@x.example] }", vec![], vec![], vec!["roles"]),
             ("rooms: [a@r.example]", vec![], vec![], vec!["rooms"]),
             ("presence: { show: dnd }", vec![], vec![], vec!["presence"]),
+            ("menu: false", vec![], vec![], vec!["menu"]),
             ("paused: true", vec![], vec![], vec!["paused"]),
             ("labels: { a: b }", vec![], vec![], vec!["labels"]),
         ] {

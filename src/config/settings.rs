@@ -96,6 +96,8 @@ pub struct BotSettings {
     pub schedules: Vec<Schedule>,
     /// Words for `status`, metrics and filters.
     pub labels: BTreeMap<String, String>,
+    /// Whether clients show its commands as a menu, XEP-0050.
+    pub menu: bool,
     /// The reason it stays offline, empty when none was given; `None` while it runs.
     pub paused: Option<String>,
     /// Where it stands: its key in `bots.yaml` or its line in an accounts file.

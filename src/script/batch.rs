@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::action::Action;
 use crate::event::Event;
+use crate::event::adhoc::CommandRequest;
 use crate::moment::Moment;
 use crate::script::bot::{Item, Progress, WakeKind};
 use crate::script::closures::Fate;
@@ -13,6 +14,7 @@ use crate::script::dialog;
 use crate::script::error::{Kind, ScriptError};
 use crate::script::happening;
 use crate::script::hook::{self, HookCall};
+use crate::script::menu;
 use crate::script::overlay::Overlay;
 use crate::script::pool::{Cell, Shared, locked};
 use crate::script::turn::TELL;
@@ -223,10 +225,13 @@ impl Row {
             // The store does not even take the slots.
             slots = Overlay::default();
         }
-        let progress = Progress { failures, turns, kept: kept.clone(), awake, wakes, ..Progress::default() };
+        let actions = menu::unanswered(&self.items);
+        let progress =
+            Progress { actions, failures, turns, kept: kept.clone(), awake, wakes, ..Progress::default() };
         let gone = self.items.iter().filter_map(timer).filter(|id| !kept.contains(id));
         let timers: Vec<TimerWrite> = gone.map(|id| TimerWrite::Remove { id }).collect();
-        let row = Row { progress, durable: Vec::new(), fate: Fate::GivenUp, ..self };
+        let durable = vec![false; progress.actions.len()];
+        let row = Row { progress, durable, fate: Fate::GivenUp, ..self };
         if timers.is_empty() && slots.is_empty() {
             row.done(shared, cell, &Committed::default(), false);
             return;
@@ -320,6 +325,24 @@ pub(super) fn hook(item: &Item) -> Option<&HookCall> {
         | Item::Cron { .. }
         | Item::Event(_)
         | Item::Every { .. }
+        | Item::Load(_)
+        | Item::Retry { .. }
+        | Item::Unload(_)
+        | Item::Web { .. } => None,
+    }
+}
+
+/// The request about commands that an item is.
+pub(super) fn command(item: &Item) -> Option<&CommandRequest> {
+    match item {
+        Item::Event(delivery) => match &delivery.event {
+            Event::Command(request) => Some(request),
+            _ => None,
+        },
+        Item::After { .. }
+        | Item::Cron { .. }
+        | Item::Every { .. }
+        | Item::Hook(_)
         | Item::Load(_)
         | Item::Retry { .. }
         | Item::Unload(_)

@@ -18,6 +18,7 @@ use crate::script::error::ScriptError;
 use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
+use crate::script::menu::Uses;
 use crate::script::metrics::{Change, SeriesKey};
 use crate::script::overlay::Overlay;
 use crate::script::passing::Passing;
@@ -42,6 +43,8 @@ pub(super) struct Bot {
     pub(super) generations: u64,
     /// Scripts that were replaced, until it is certain that their last turn stands.
     pub(super) leaving: Vec<Instance>,
+    /// Commands that people have begun in their client's menu.
+    pub(super) uses: Uses,
     /// Its declarations by name, made anew when they may have changed.
     pub(super) table: Arc<Table>,
 }
@@ -152,6 +155,7 @@ impl Bot {
             clockwork: Clockwork::default(),
             generations: 0,
             leaving: Vec::new(),
+            uses: Uses::default(),
             table: Arc::default(),
         }
     }
@@ -334,6 +338,7 @@ impl Bot {
         let key = &delivery.key;
         match &delivery.event {
             Event::Answer(answer) => self.answer(answer, key, host, around, progress),
+            Event::Command(request) => self.menu(request, key, host, around, progress),
             Event::Message(message) => self.message(message, key, host, around, progress),
             Event::Timer(timer) => self.timer(timer, key, host, around, progress),
             Event::Load => {
@@ -514,6 +519,7 @@ pub(super) fn simple_name(event: &Event) -> &'static str {
         Event::Answer(_) => "answer",
         Event::Bounce(_) => "bounce",
         Event::ChatState { .. } => "typing",
+        Event::Command(_) => "command",
         Event::File(_) => "file",
         Event::Invite(_) => "invite",
         Event::Load => "load",

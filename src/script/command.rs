@@ -112,14 +112,27 @@ impl CommandSpec {
                 ArgumentKind::Rest => Some(std::mem::take(&mut rest)).filter(|typed| !typed.is_empty()),
                 _ => next_word(&mut rest),
             };
-            let value = match typed.or(argument.default.as_deref()) {
-                Some(typed) => argument.read(typed, now)?,
-                None if argument.optional => Dynamic::UNIT,
-                None => return Err(format!("`{}` is missing", argument.name)),
-            };
+            let value = argument.read_or(typed.or(argument.default.as_deref()), now)?;
             map.insert(argument.name.as_str().into(), value);
         }
         if rest.is_empty() { Ok(map) } else { Err(format!("`{rest}` is too much")) }
+    }
+
+    /// The same where `value` gives each argument by its name.
+    ///
+    /// # Errors
+    /// What the person who filled it in should know.
+    pub(super) fn fill<'a>(
+        &'a self,
+        value: impl Fn(&str) -> Option<&'a str>,
+        now: &Zoned,
+    ) -> Result<Map, String> {
+        let mut map = Map::new();
+        for argument in &self.arguments {
+            let given = value(&argument.name).or(argument.default.as_deref());
+            map.insert(argument.name.as_str().into(), argument.read_or(given, now)?);
+        }
+        Ok(map)
     }
 }
 
@@ -139,6 +152,15 @@ impl Argument {
         }
         let kind = ArgumentKind::parse(kind)?;
         Ok(Self { name: name.to_owned(), kind, optional, default })
+    }
+
+    /// The value of what was given, nothing where it may be left out.
+    fn read_or(&self, given: Option<&str>, now: &Zoned) -> Result<Dynamic, String> {
+        match given {
+            Some(given) => self.read(given, now),
+            None if self.optional => Ok(Dynamic::UNIT),
+            None => Err(format!("`{}` is missing", self.name)),
+        }
     }
 
     fn read(&self, typed: &str, now: &Zoned) -> Result<Dynamic, String> {

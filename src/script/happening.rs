@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::event::adhoc::CommandAsk;
 use crate::event::{Event, Message, Timer};
 use crate::script::bot::{Bot, Item, simple_name};
 use crate::script::budget::since_start;
@@ -91,6 +92,15 @@ impl<'a> Happening<'a> {
         match event {
             Event::Answer(answer) => Self::answer(&answer.token, bot),
             Event::ChatState { .. } | Event::Presence(_) => Self { manner: Manner::Noise, ..plain },
+            Event::Command(request) => {
+                let from = Some(Cow::Borrowed(request.from.as_str()));
+                match &request.ask {
+                    CommandAsk::Step(step) => Self { name: Some(Cow::Borrowed(&step.node)), from, ..plain },
+                    CommandAsk::Info { .. } | CommandAsk::Items => {
+                        Self { from, manner: Manner::Noise, ..plain }
+                    }
+                }
+            }
             Event::Message(message) => {
                 let from = Some(Cow::Borrowed(message.from.as_str()));
                 Self { from, message: Some(message), ..plain }

@@ -478,7 +478,8 @@ fn merged(config: &Value, declared: &Declared) -> Value {
     Value::Object(all)
 }
 
-fn seed(seed: &Seed, bot: &str, script: &str, key: &str) -> Seed {
+/// From what the chance of one turn follows.
+pub(super) fn seed(seed: &Seed, bot: &str, script: &str, key: &str) -> Seed {
     let mut hash = Sha256::new();
     hash.update(seed.0);
     for part in [bot, script, key] {

@@ -41,17 +41,10 @@ impl Bot {
         progress: &mut Progress,
     ) -> bool {
         let direct = said.is_direct();
-        let mut found = None;
-        let mut first = None;
-        for (at, slot) in self.slots.iter().enumerate() {
-            let commands = slot.instance.iter().flat_map(|i| &i.declared.commands);
-            for command in commands.filter(|command| command.place.hears(direct)) {
-                first.get_or_insert(at);
-                if found.is_none() && command.answers_to(name) {
-                    found = Some((at, command.clone()));
-                }
-            }
-        }
+        let found = self.typed(name, direct).map(|(at, command)| (at, command.clone()));
+        let first = self.slots.iter().position(|slot| {
+            slot.instance.iter().flat_map(|i| &i.declared.commands).any(|command| command.place.hears(direct))
+        });
         if let Some((at, command)) = found {
             let call = Call { typed: rest, read_at: around.moment.wall, confirmed: None };
             self.invoke(at, &command, call, said, host, around, progress);
@@ -60,7 +53,7 @@ impl Bot {
         if name == "cancel" && rest.is_empty() && self.cancelled(said, host, around, progress) {
             return true;
         }
-        if found.is_none() && name != "help" {
+        if name != "help" {
             self.note_names(name, direct, progress);
         }
         let Some(first) = first else { return false };
@@ -71,6 +64,15 @@ impl Bot {
         };
         self.say(first, "command", &say, said, host, around, progress);
         true
+    }
+
+    /// The command of that name that is heard there: the first script's.
+    pub(super) fn typed(&self, name: &str, direct: bool) -> Option<(usize, &Command)> {
+        let all = self.slots.iter().enumerate().flat_map(|(at, slot)| {
+            slot.instance.iter().flat_map(|i| &i.declared.commands).map(move |command| (at, command))
+        });
+        let mut heard = all.filter(|(_, command)| command.place.hears(direct));
+        heard.find(|(_, command)| command.answers_to(name))
     }
 
     /// Runs a command, or says why not.
@@ -114,8 +116,25 @@ impl Bot {
             });
             return;
         }
+        self.perform(at, command, arguments, close, said, host, around, progress);
+    }
+
+    /// Calls the function of a command in a turn of its own, `close` first.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn perform(
+        &mut self,
+        at: usize,
+        command: &Command,
+        arguments: Dynamic,
+        close: impl FnOnce() -> Result<(), Box<rhai::EvalAltResult>>,
+        said: Said<'_>,
+        host: &mut Host,
+        around: &mut Surroundings,
+        progress: &mut Progress,
+    ) {
+        let event = format!("command {}", command.spec.name);
         let wait = command.cooldown.map(|span| (dialog::waiting(&command.spec.name, said.message()), span));
-        let arguments = vec![object.clone(), arguments];
+        let arguments = vec![said.object.clone(), arguments];
         let failures = progress.failures.len();
         self.turn(at, &event, said.key, host, around, progress, |caller| {
             close()?;
@@ -129,7 +148,13 @@ impl Bot {
         self.note_command(at, command, verdict, progress);
     }
 
-    fn note_command(&self, at: usize, command: &Command, verdict: Verdict, progress: &mut Progress) {
+    pub(super) fn note_command(
+        &self,
+        at: usize,
+        command: &Command,
+        verdict: Verdict,
+        progress: &mut Progress,
+    ) {
         let mut all = self.slots[at].instance.iter().flat_map(|i| &i.declared.commands);
         if let Some(index) = all.position(|other| other.spec.name == command.spec.name) {
             progress.notes.push(at, List::Commands, index, verdict);
@@ -171,27 +196,39 @@ impl Bot {
         };
         let usage = |why| (Verdict::Arguments, format!("{why}\nUsage: {}", command.spec.usage()));
         let arguments = arguments.map_err(usage)?;
-        if command.cooldown.is_some()
-            && let Some(instance) = &self.slots[at].instance
-        {
-            let key = dialog::waiting(name, said.message());
-            let until = around.entry(&self.identity.name, &instance.beside, &key).and_then(|(_, end)| end);
-            let left = until.map(|end| end.duration_since(around.moment.wall).as_millis());
-            if let Some(left) = left.and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0) {
-                let span = Duration::from_secs(left.div_ceil(1_000));
-                let say = format!("Slow down: again in {}.", show_span(span));
-                return Err((Verdict::Cooldown, say));
-            }
+        match self.cooling(at, command, said.message(), around) {
+            Some(say) => Err((Verdict::Cooldown, say)),
+            None => Ok(Dynamic::from_map(arguments)),
         }
-        Ok(Dynamic::from_map(arguments))
     }
 
-    fn permitted(&self, command: &Command, message: &Message) -> bool {
+    /// What somebody is told who has to wait before they use a command again.
+    pub(super) fn cooling(
+        &self,
+        at: usize,
+        command: &Command,
+        message: &Message,
+        around: &Surroundings,
+    ) -> Option<String> {
+        command.cooldown?;
+        let instance = self.slots[at].instance.as_ref()?;
+        let key = dialog::waiting(&command.spec.name, message);
+        let (_, until) = around.entry(&self.identity.name, &instance.beside, &key)?;
+        let left = u64::try_from(until?.duration_since(around.moment.wall).as_millis()).ok()?;
+        let span = Duration::from_secs(left.div_ceil(1_000));
+        (left > 0).then(|| format!("Slow down: again in {}.", show_span(span)))
+    }
+
+    pub(super) fn permitted(&self, command: &Command, message: &Message) -> bool {
         let people = self.identity.people.read().unwrap_or_else(PoisonError::into_inner);
         people.permits(&command.allow, message)
     }
 
-    fn commands<'a>(&'a self, direct: bool, message: &'a Message) -> impl Iterator<Item = &'a Command> {
+    pub(super) fn commands<'a>(
+        &'a self,
+        direct: bool,
+        message: &'a Message,
+    ) -> impl Iterator<Item = &'a Command> {
         let all =
             self.slots.iter().filter_map(|slot| slot.instance.as_ref()).flat_map(|i| &i.declared.commands);
         all.filter(move |command| command.place.hears(direct))
@@ -263,12 +300,15 @@ fn details(command: &Command) -> String {
     text
 }
 
-fn question(confirm: &Confirm, command: &Command, typed: &str) -> String {
+/// What is asked before a command runs that was typed like that.
+pub(super) fn asks(confirm: &Confirm, typed: &str) -> String {
     match confirm {
-        Confirm::Typed => {
-            let call = format!("{}{} {typed}", command::PREFIX, command.spec.name);
-            format!("Really {}? Answer yes or no.", call.trim_end())
-        }
-        Confirm::Words(words) => format!("{} Answer yes or no.", words.trim_end()),
+        Confirm::Typed => format!("Really {}?", typed.trim_end()),
+        Confirm::Words(words) => words.trim_end().to_owned(),
     }
+}
+
+fn question(confirm: &Confirm, command: &Command, typed: &str) -> String {
+    let typed = format!("{}{} {typed}", command::PREFIX, command.spec.name);
+    format!("{} Answer yes or no.", asks(confirm, &typed))
 }

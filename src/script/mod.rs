@@ -37,6 +37,7 @@ mod ledger;
 pub mod loader;
 mod manner;
 pub mod memory;
+mod menu;
 pub mod metrics;
 pub mod outside;
 mod overlay;

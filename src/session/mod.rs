@@ -4,6 +4,7 @@
 
 pub mod archive;
 mod authors;
+mod commands;
 mod hosted;
 mod incoming;
 mod known;
@@ -30,6 +31,7 @@ use tracing::{debug, warn};
 
 use self::archive::{Marks, Reading};
 use self::authors::Authors;
+use self::commands::Owed;
 use self::login::Login;
 use self::own::Own;
 use self::pending::Pending;
@@ -64,6 +66,8 @@ pub struct SessionConfig {
     pub own_bots: Arc<BTreeSet<BareJid>>,
     /// Preferred language, a BCP 47 tag such as `en`.
     pub lang: String,
+    /// Whether scripts answer for commands, XEP-0050.
+    pub commands: bool,
     /// Copies of what other resources of the account send and receive, XEP-0280.
     pub carbons: bool,
     /// What came while it was away is read from the archive, XEP-0313.
@@ -173,6 +177,8 @@ pub struct Session {
     presence: OwnPresence,
     residents: Residents,
     uploads: Uploads,
+    /// Requests that scripts have not answered yet.
+    commands: Owed,
     rooms: Rooms,
     /// Contacts whose request was answered with one of ours: once each, so that two bots that
     /// accept everybody do not go on for ever.
@@ -207,7 +213,7 @@ pub struct Session {
 impl Session {
     /// An account that is not online yet. All identifiers follow from `seed`.
     pub fn new(config: SessionConfig, seed: Seed) -> Self {
-        let (info, ver) = description(&config.software);
+        let (info, ver) = description(&config);
         Self {
             own: Own::new(config.jid.clone()),
             ids: IdSource::new(seed),
@@ -222,6 +228,7 @@ impl Session {
             presence: config.presence.clone(),
             residents: Residents::default(),
             uploads: Uploads::default(),
+            commands: Owed::default(),
             rooms: Rooms::new(&config.rooms),
             asked_back: Window::new(ASKED_BACK),
             seen: Window::new(SEEN),
@@ -246,11 +253,11 @@ impl Session {
     /// for a new session only.
     pub fn configure(&mut self, now: Moment, config: SessionConfig) {
         let presence = (config.presence != self.config.presence).then(|| config.presence.clone());
-        let software = config.software != self.config.software;
+        let software = config.software != self.config.software || config.commands != self.config.commands;
         let rooms = (config.rooms != self.config.rooms).then(|| config.rooms.clone());
         self.config = config;
         if software {
-            (self.info, self.ver) = description(&self.config.software);
+            (self.info, self.ver) = description(&self.config);
         }
         if let Some(presence) = presence.clone() {
             self.presence = presence;
@@ -268,6 +275,11 @@ impl Session {
     pub fn on_online(&mut self, now: Moment, jid: FullJid, resumed: bool, features: &Element) {
         self.online = true;
         self.own = Own::bound(jid.clone());
+        if resumed {
+            self.pay_commands();
+        } else {
+            self.forget_commands();
+        }
         if !resumed {
             self.start_login(now, features);
             // Messages need no presence of ours, and these are late already.
@@ -344,6 +356,7 @@ impl Session {
         for purpose in self.pending.expire(now.at) {
             self.on_failed(now, purpose, RequestFailed::Timeout);
         }
+        self.expire_commands(now.at);
         self.on_rooms_timeout(now);
     }
 
@@ -407,7 +420,8 @@ impl Session {
         if self.rooms.take_changed() {
             return SessionOutput::RoomsChanged;
         }
-        SessionOutput::Idle(self.pending.deadline().into_iter().chain(self.rooms_due()).min())
+        let dues = [self.pending.deadline(), self.commands.due(), self.rooms_due()];
+        SessionOutput::Idle(dues.into_iter().flatten().min())
     }
 
     /// The roster item of a contact.
@@ -450,15 +464,16 @@ fn sent_key(message: &Element) -> Option<(BareJid, String)> {
 }
 
 /// What the account tells of itself, and the hash that stands for it.
-fn description(software: &Software) -> (disco::Info, String) {
+fn description(config: &SessionConfig) -> (disco::Info, String) {
     let identity = disco::Identity {
         category: "client".to_owned(),
         kind: "bot".to_owned(),
         lang: String::new(),
-        name: software.name.clone(),
+        name: config.software.name.clone(),
     };
-    let info =
-        disco::Info { identities: vec![identity], features: xep::features(), ..disco::Info::default() };
+    let mut features = xep::features();
+    features.retain(|feature| config.commands || feature != xep::adhoc::NS);
+    let info = disco::Info { identities: vec![identity], features, ..disco::Info::default() };
     // `features` gives each name once and there is one identity.
     let ver = caps::ver(&info, caps::Hash::Sha1).expect("nothing is there twice");
     (info, ver)
@@ -481,6 +496,7 @@ impl SessionConfig {
             roster: None,
             own_bots: Arc::default(),
             lang: "en".to_owned(),
+            commands: false,
             carbons: false,
             archive: false,
             receipts: true,

@@ -25,10 +25,11 @@ const ROSTER_PATIENCE: Duration = Duration::from_secs(60);
 impl Session {
     /// Carries out an action, or says why not. Nothing is sent where it is refused.
     pub fn perform(&mut self, now: Moment, action: Action) -> Result<(), Refused> {
-        if !self.online {
+        if !self.online && !matches!(action, Action::Answer { .. }) {
             return Err(Refused::Offline);
         }
         match action {
+            Action::Answer { to, id, outcome } => self.answer_command(to, id, outcome)?,
             Action::ChatState { to, state } => {
                 let message = chat_states::message(&to, &self.ids.next_id(), state);
                 self.send(message.with_child(hints::no_store()));
@@ -129,7 +130,8 @@ impl Session {
 pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
     match action {
         Action::Message(message) => stanza(message),
-        Action::ChatState { .. }
+        Action::Answer { .. }
+        | Action::ChatState { .. }
         | Action::Presence { .. }
         | Action::PresenceTo { .. }
         | Action::Request { .. }

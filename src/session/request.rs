@@ -31,16 +31,20 @@ impl Session {
         {
             return self.on_roster_push(head, payload);
         }
+        let own_node = caps::own_node(&self.ver);
+        let request = xep::Request { head, set, payload };
+        if self.on_command(now, &request, &own_node) {
+            return;
+        }
         let account = xep::Account {
             jid: &self.own.bare,
             info: &self.info,
-            caps_node: &caps::own_node(&self.ver),
+            caps_node: &own_node,
             software: (&self.config.software.name, &self.config.software.version),
             idle_s: self.last_active.map_or(0, |last| now.at.saturating_duration_since(last).as_secs()),
             now: now.wall,
             trusted: self.is_trusted(head.from.as_ref()),
         };
-        let request = xep::Request { head, set, payload };
         let answer = xep::answer(&request, &account).unwrap_or_else(|| {
             // RFC 6120 §8.4: silence would leave the asker waiting. A roster push of a stranger
             // ends here as well (S-2).

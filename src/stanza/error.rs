@@ -27,12 +27,14 @@ pub struct StanzaError {
     pub condition: std::borrow::Cow<'static, str>,
     /// Text for people.
     pub text: Option<String>,
+    /// A condition of ours beside the defined one, name and namespace, §8.3.4. Those of others are not read.
+    pub specific: Option<(&'static str, &'static str)>,
 }
 
 impl StanzaError {
     /// An error with a defined condition and no text.
     pub fn new(kind: ErrorKind, condition: &'static str) -> Self {
-        Self { kind, condition: condition.into(), text: None }
+        Self { kind, condition: condition.into(), text: None, specific: None }
     }
 
     /// The same with a text for people.
@@ -58,7 +60,7 @@ impl StanzaError {
             .find(|c| c.name() != "text")
             .map_or_else(|| "undefined-condition".to_owned(), |c| c.name().to_owned());
         let text = conditions().find(|c| c.name() == "text").map(Element::text);
-        Self { kind, condition: condition.into(), text }
+        Self { kind, condition: condition.into(), text, specific: None }
     }
 
     /// The `<error/>` element for a stanza of namespace `ns`.
@@ -75,6 +77,9 @@ impl StanzaError {
             .with_child(Element::new(self.condition.clone(), ns::STANZA_ERRORS));
         if let Some(text) = &self.text {
             error.push(Element::new("text", ns::STANZA_ERRORS).with_text(text.clone()));
+        }
+        if let Some((name, ns)) = self.specific {
+            error.push(Element::new(name, ns));
         }
         error
     }

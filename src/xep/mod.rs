@@ -11,6 +11,7 @@ use crate::stanza::message::Message;
 use crate::stanza::{Head, StanzaError};
 use crate::xml::Element;
 
+pub mod adhoc;
 pub mod archive;
 pub mod caps;
 pub mod carbons;
@@ -52,6 +53,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &last_activity::LastActivity,
     &disco::Discovery,
     &muc::Rooms,
+    &adhoc::AdHoc,
     &oob::OutOfBand,
     &chat_states::ChatStates,
     &version::SoftwareVersion,

@@ -188,6 +188,12 @@ pub const SECTIONS: &[Section] = &[
             key("labels", Shape::Named(&Shape::Text), "", "Words for `status` and filters."),
             key("lang", Shape::Text, "en", "Language of its streams."),
             key(
+                "menu",
+                Shape::Boolean,
+                "true",
+                "Whether people's clients show its commands as a menu (ad-hoc commands), each only to those who may use it.",
+            ),
+            key(
                 "paused",
                 Shape::Either(&[Shape::Boolean, Shape::Text]),
                 "false",

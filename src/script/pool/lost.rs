@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::{Cell, Shared, locked};
+use crate::action::Action;
 use crate::script::bot::{Item, Progress};
 use crate::script::closures::Fate;
 use crate::script::data::Read;
 use crate::script::hook::{HookCall, HookResponse};
 use crate::script::instance::Surroundings;
 use crate::script::overlay::Overlay;
-use crate::script::{Turned, batch};
+use crate::script::{Turned, batch, menu};
 
 /// What is known of a row before it runs, should it be lost. It does not run again: it would most likely end the
 /// same way.
@@ -17,6 +18,8 @@ pub(super) struct Lost {
     /// What comes again and again.
     repeating: Vec<Item>,
     hooks: Vec<Arc<HookCall>>,
+    /// Answers that are owed.
+    owed: Vec<Action>,
     timers: Vec<i64>,
     handled: Vec<u64>,
 }
@@ -30,6 +33,7 @@ impl Lost {
         Self {
             repeating: items.iter().filter_map(repeating).collect(),
             hooks: items.iter().filter_map(hook).collect(),
+            owed: menu::unanswered(items),
             timers: items.iter().filter_map(batch::timer).collect(),
             handled: items.iter().filter_map(batch::number).collect(),
         }
@@ -43,7 +47,11 @@ impl Lost {
         }
         shared.ticker.keep(self.timers);
         let slots = go_on(shared, cell, &self.repeating, reader);
-        let turned = Turned { handled: self.handled, ..Turned::default() };
+        let turned = Turned {
+            actions: self.owed.into_iter().map(|action| (0, action)).collect(),
+            handled: self.handled,
+            ..Turned::default()
+        };
         if slots.is_empty() {
             batch::tell(shared, cell, turned);
             return;

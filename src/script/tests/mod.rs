@@ -12,6 +12,7 @@ mod hooks;
 mod hostile;
 mod load;
 mod manner;
+mod menu;
 mod reasons;
 mod refusals;
 mod respond;

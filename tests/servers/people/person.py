@@ -2,8 +2,11 @@
 
 usage: person.py SERVER_HOST SERVER_PORT CA_FILE JID PASSWORD
 stdin:  one JSON object a line: {"do": "say", "to": JID, "text": TEXT} | {"do": "subscribe", "to": JID}
-        | {"do": "raw", "xml": STANZA} | {"do": "quit"}
+        | {"do": "raw", "xml": STANZA} | {"do": "commands", "to": JID, "n": N}
+        | {"do": "command", "to": JID, "n": N, "node": NODE, "action": ACTION, "session": ID, "values": {VAR: VALUE}}
+        | {"do": "quit"}
 stdout: one JSON object a line: {"online": JID} | {"message": TEXT, "from": JID, "id": ID} | {"presence": TYPE, "from": JID}
+        | {"n": N, "commands": [[NODE, NAME]]} | {"n": N, "status": …, "notes": [[TYPE, TEXT]], …} | {"n": N, "error": CONDITION}
         | {"asked": ID, "from": JID} (a question of the test namespace, which is left unanswered) | {"failed": REASON}
 """
 
@@ -13,6 +16,7 @@ import ssl
 import sys
 
 import slixmpp
+from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -30,6 +34,8 @@ class Person(slixmpp.ClientXMPP):
         self.enable_direct_tls = False  # the port given is one for STARTTLS
         self.auto_authorize = True
         self.auto_subscribe = False
+        for plugin in ("xep_0004", "xep_0030", "xep_0050"):
+            self.register_plugin(plugin)
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("message", self.on_message)
         self.add_event_handler("message_error", self.on_message)
@@ -55,6 +61,38 @@ class Person(slixmpp.ClientXMPP):
     def on_question(self, iq):
         tell(asked=iq["id"], **{"from": str(iq["from"])})
 
+    async def answer(self, order, work):
+        try:
+            tell(n=order["n"], **await work(order))
+        except IqError as error:
+            tell(n=order["n"], error=error.condition, text=error.text)
+        except IqTimeout:
+            tell(n=order["n"], error="timeout")
+
+    async def commands(self, order):
+        found = await self["xep_0050"].get_commands(order["to"])
+        return {"commands": sorted([node, name] for _, node, name in found["disco_items"]["items"])}
+
+    async def command(self, order):
+        form = None
+        if order.get("values") is not None:
+            form = self["xep_0004"].make_form(ftype="submit")
+            for var, value in order["values"].items():
+                form.add_field(var=var, value=value)
+        iq = await self["xep_0050"].send_command(
+            order["to"], order["node"], action=order["action"], payload=form, sessionid=order.get("session")
+        )
+        command = iq["command"]
+        found = command.xml.find("{jabber:x:data}x")
+        fields = [] if found is None else command["form"].get_fields().items()
+        return {
+            "status": command["status"],
+            "session": command["sessionid"],
+            "notes": [[kind, text] for kind, text in command["notes"]],
+            "actions": sorted(command["actions"]),
+            "fields": [[var, field["type"], bool(field["required"]), field.xml.findtext("{jabber:x:data}value") or None] for var, field in fields],
+        }
+
     def on_presence(self, presence):
         tell(presence=presence["type"], **{"from": str(presence["from"])})
 
@@ -72,6 +110,8 @@ async def orders(person):
             person.send_presence(pto=order["to"], ptype="subscribe")
         elif order["do"] == "raw":
             person.send_raw(order["xml"])
+        elif order["do"] in ("command", "commands"):
+            asyncio.ensure_future(person.answer(order, getattr(person, order["do"])))
         else:
             await person.disconnect()
             return

@@ -24,6 +24,8 @@ pub struct Person {
     child: Child,
     orders: ChildStdin,
     heard: Arc<Mutex<Vec<Value>>>,
+    /// Orders so far that are answered.
+    orders_given: u64,
     /// The full address the server gave.
     pub jid: String,
 }
@@ -51,7 +53,7 @@ impl Person {
                 collected.lock().unwrap_or_else(PoisonError::into_inner).push(value);
             }
         });
-        let mut person = Self { child, orders, heard, jid: String::new() };
+        let mut person = Self { child, orders, heard, orders_given: 0, jid: String::new() };
         let online = person.wait_for(&format!("{jid} is online"), |heard| heard["online"].is_string());
         assert!(online["tls"].is_string(), "{jid} logged in without TLS: {online}");
         person.jid = online["online"].as_str().unwrap_or_default().to_owned();
@@ -71,6 +73,26 @@ impl Person {
     /// Sends a stanza as it is.
     pub fn raw(&mut self, xml: &str) {
         self.order(&json!({ "do": "raw", "xml": xml }));
+    }
+
+    /// The commands that somebody offers, XEP-0050.
+    pub fn commands(&mut self, to: &str) -> Value {
+        self.answer(json!({ "do": "commands", "to": to }))
+    }
+
+    /// One step of a command: `node`, `action`, and where it goes on `session` and `values`.
+    pub fn command(&mut self, to: &str, mut step: Value) -> Value {
+        (step["do"], step["to"]) = ("command".into(), to.into());
+        self.answer(step)
+    }
+
+    /// What comes of an order that is answered.
+    fn answer(&mut self, mut order: Value) -> Value {
+        self.orders_given += 1;
+        let number = self.orders_given;
+        order["n"] = number.into();
+        self.order(&order);
+        self.wait_for(&format!("an answer to {order}"), |heard| heard["n"] == number)
     }
 
     fn order(&mut self, order: &Value) {
