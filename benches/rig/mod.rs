@@ -173,6 +173,14 @@ pub fn memory(line: &str) -> usize {
     kib.unwrap_or(0) * 1024
 }
 
+/// The most memory that the process had since the last look, in bytes; since its start where the system counts on.
+pub fn highest() -> usize {
+    let highest = memory("VmHWM");
+    // "5" resets `VmHWM`, see proc(5).
+    drop(std::fs::write("/proc/self/clear_refs", "5"));
+    highest
+}
+
 /// How loaded the machine was in the last minute, by `/proc`.
 pub fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

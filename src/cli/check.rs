@@ -39,9 +39,11 @@ pub fn run(command: Check, common: &Common) -> Result<(), Failure> {
     let (library, problems) = scripts::load(&found.scripts);
     let mut diagnostics = found.diagnostics;
     diagnostics.extend(problems);
-    if let Some(settings) = &found.settings {
-        diagnostics.extend(scripts::rehearse(settings, &library).diagnostics);
-    }
+    diagnostics.extend(match &found.settings {
+        Some(settings) => scripts::rehearse(settings, &library).diagnostics,
+        // Nothing can be rehearsed, but a password that is not there must not hide a misspelt function.
+        None => scripts::read_through(&library),
+    });
     diagnostics.extend(suite::looked_through(file.parent().unwrap_or(Path::new(""))));
     let format = match command.format {
         Form::Human => Format::Human(common.style(std::io::stdout().is_terminal())),

@@ -141,6 +141,11 @@ fn now() -> Moment {
     Moment { at: std::time::Instant::now(), wall: jiff::Timestamp::now() }
 }
 
+/// What the texts of all scripts say about themselves, whatever the settings are.
+pub fn read_through(library: &Library) -> Vec<Diagnostic> {
+    Findings::of(library).diagnostics()
+}
+
 /// Looks through all scripts, and runs the declarations of every script of every bot in a shadow, with that bot's configuration: what would
 /// park a script, and calls that would fail when they are reached. Many bots that use a script alike count once.
 pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {

@@ -8,16 +8,25 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rhai::module_resolvers::DummyModuleResolver;
-use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 use sha2::{Digest, Sha256};
 
-use crate::script::budget::Running;
+use crate::script::budget::{self, Exceeded, Running};
 use crate::script::error::{Kind, ScriptError, Site, Thrown};
 use crate::script::host::{Host, LOADED};
 use crate::script::{Limits, stack};
 
 /// Longest source text in bytes: compile time grows with its square.
 pub const SOURCE_LIMIT: usize = 128 * 1024;
+
+/// What compiling one script may use, whatever its turns may: top levels of imported modules run here. The memory holds
+/// everything that compiling makes, modules included; what one text of [`SOURCE_LIMIT`] becomes may come on top.
+pub const COMPILING: Limits = Limits {
+    turn: Duration::from_secs(2),
+    operations: 1_000_000,
+    memory: Limits::MEMORY_CEILING,
+    ..Limits::DEFAULT
+};
 
 /// A compiled script. Clones share it; bots that use one script share one AST.
 #[derive(Clone)]
@@ -68,14 +77,7 @@ impl Compiled {
 pub fn compile(name: &str, path: &Path, source: &str) -> Result<Compiled, ScriptError> {
     stack::on_script_thread(|| {
         let file = path.display().to_string();
-        let site = Site {
-            bot: "",
-            script: name,
-            file: &file,
-            event: None,
-            functions: &[],
-            limits: &Limits::DEFAULT,
-        };
+        let site = compiling(name, &file);
         match catch_unwind(AssertUnwindSafe(|| compile_here(&site, path, source))) {
             Ok(result) => result.map(shared),
             Err(_) => Err(site.plain(Kind::Panic, "the compiler panicked: this is a fault of the program")),
@@ -86,9 +88,11 @@ pub fn compile(name: &str, path: &Path, source: &str) -> Result<Compiled, Script
 /// Compiles a test, on a script thread.
 pub(super) fn compile_test(path: &Path, source: &str) -> Result<Inner, ScriptError> {
     let file = path.display().to_string();
-    let site =
-        Site { bot: "", script: "", file: &file, event: None, functions: &[], limits: &Limits::DEFAULT };
-    compile_with(Host::for_tests(), &site, path, source)
+    compile_with(Host::for_tests(), &compiling("", &file), path, source)
+}
+
+fn compiling<'a>(script: &'a str, file: &'a str) -> Site<'a> {
+    Site { bot: "", script, file, event: None, functions: &[], limits: &COMPILING }
 }
 
 fn compile_here(site: &Site<'_>, path: &Path, source: &str) -> Result<Inner, ScriptError> {
@@ -101,8 +105,7 @@ fn compile_with(mut host: Host, site: &Site<'_>, path: &Path, source: &str) -> R
         return Err(site.plain(Kind::Size, message));
     }
     // An imported module runs its top level here.
-    let limits = Limits { turn: Duration::from_secs(2), operations: 1_000_000, ..Limits::DEFAULT };
-    let _running = Running::start(&limits, 512 * 1024 * 1024);
+    let _running = Running::start(&COMPILING, COMPILING.memory);
     let seen = Arc::new(Mutex::new(BTreeMap::new()));
     let root = path.parent().unwrap_or(Path::new("")).to_owned();
     let engine = host.engine_mut();
@@ -110,7 +113,12 @@ fn compile_with(mut host: Host, site: &Site<'_>, path: &Path, source: &str) -> R
     // `config` is known to the text, though its value comes when it runs.
     let mut scope = Scope::new();
     scope.push("config", ());
-    let main = engine.compile_into_self_contained(&scope, source).map_err(|error| site.eval(&error))?;
+    let main = engine
+        .compile_into_self_contained(&scope, source)
+        .map_err(|error| of_compiling(site.eval(&error)))?;
+    if budget::memory_left() == 0 {
+        return Err(of_compiling(site.plain(Kind::Memory, String::new())));
+    }
     engine.set_module_resolver(DummyModuleResolver::new());
     let end = engine.compile(format!("{LOADED}();")).map_err(|error| site.parse(&error))?;
     let mut ast = main.merge(&end);
@@ -135,6 +143,20 @@ fn compile_with(mut host: Host, site: &Site<'_>, path: &Path, source: &str) -> R
         places,
         functions,
     })
+}
+
+/// No key of `bots.yaml` moves the budget of compiling, and no turn has run: other words than those of a turn.
+fn of_compiling(error: ScriptError) -> ScriptError {
+    let message = match error.kind {
+        Kind::Deadline => format!("compiling took longer than {} s", COMPILING.turn.as_secs()),
+        Kind::Operations => format!("imported modules took more than {} operations", COMPILING.operations),
+        Kind::Memory => {
+            format!("the script and what it imports take more than {} MiB", COMPILING.memory / 1024 / 1024)
+        }
+        _ => return error,
+    };
+    let hint = "let the top level of a module declare, and handlers do the work; or split the script";
+    ScriptError { message, hint: Some(hint.to_owned()), ..error }
 }
 
 fn version(source: &str, imports: &BTreeMap<String, Import>) -> String {
@@ -220,6 +242,10 @@ impl Confined {
         let mut scope = Scope::new();
         scope.push("config", ());
         match engine.compile_with_scope(&scope, source) {
+            // The parser asks nobody, so many modules together are stopped here.
+            Ok(_) if budget::memory_left() == 0 => {
+                Err(EvalAltResult::ErrorTerminated(Dynamic::from(Exceeded::Memory), Position::NONE).into())
+            }
             Ok(mut ast) => {
                 ast.set_source(file);
                 Ok(ast)

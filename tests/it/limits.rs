@@ -1,7 +1,10 @@
 //! `limits` of scripts and bots: what goes beyond fails, names the key, and fits once the key says so.
 
+use rhapsode::script::error::Kind;
+use rhapsode::script::loader::compile;
+
 use crate::support::process::Process;
-use crate::support::world::World;
+use crate::support::world::{World, scratch};
 
 /// Does as often as it is told, and says how it stands.
 const GREEDY: &str = r#"
@@ -19,6 +22,28 @@ on("message", |m| {
 });
 on("timer:later", |t| { });
 "#;
+
+/// Modules may not hold more than the documented budget of compiling, neither as values nor as text.
+#[test]
+fn what_imports_hold_is_bounded_while_a_script_compiles() {
+    let folder = scratch();
+    std::fs::create_dir_all(folder.join("lib")).expect("a folder");
+    let main = folder.join("main.rhai");
+    let values = "let kept = #{}; for i in 0..900 { let s = \"\"; s.pad(60000, 'x'); kept[`k${i}`] = s; }";
+    std::fs::write(folder.join("lib/values.rhai"), values).expect("a file");
+    let body = format!("fn f() {{ {} }}", "x(1);".repeat(25_000));
+    let mut many = String::new();
+    for n in 0..30 {
+        std::fs::write(folder.join(format!("lib/m{n}.rhai")), &body).expect("a file");
+        many.push_str(&format!("import \"lib/m{n}\" as m{n};\n"));
+    }
+    for source in ["import \"lib/values\" as x;", &many] {
+        let failure = compile("main", &main, source).expect_err("too much");
+        assert_eq!(failure.kind, Kind::Memory, "{failure}");
+        assert!(failure.message.contains("take more than 16 MiB"), "{failure}");
+    }
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+}
 
 #[test]
 fn what_goes_beyond_a_limit_names_its_key_and_fits_when_it_is_raised() {
