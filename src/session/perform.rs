@@ -35,7 +35,8 @@ impl Session {
                 self.send(message.with_child(hints::no_store()));
             }
             Action::Message(message) => {
-                let element = stanza(&message)?;
+                let mut element = stanza(&message)?;
+                self.readdress(&mut element);
                 self.on_sent(now, &element);
                 self.send(element);
             }

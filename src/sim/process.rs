@@ -448,7 +448,10 @@ impl Process {
     fn perform(&mut self, now: Moment, row: i64, action: Action) {
         if let Action::Message(_) = &action {
             match session::encode(&action) {
-                Ok(element) => self.waiting.push_back((row, element)),
+                Ok(mut element) => {
+                    self.session.readdress(&mut element);
+                    self.waiting.push_back((row, element));
+                }
                 Err(refused) => tracing::error!(%refused, "a message cannot be sent"),
             }
             return;

@@ -82,6 +82,9 @@ impl Account {
             return ready;
         }
         while !self.outbox.waiting.is_empty() || self.refill() {
+            if let Some(next) = self.outbox.waiting.front_mut() {
+                self.session.readdress(&mut next.element);
+            }
             if self.park_next() || self.return_next() {
                 continue;
             }

@@ -39,7 +39,7 @@ pub(super) const AREA: Area = Area {
         },
         Function {
             signature: "bot::send(to: string, text) -> string",
-            about: "Sends a message of kind `chat`. Gives its id, which `bounce` and `receipt` carry.",
+            about: "Sends a message: to a person, or to a room that the bot is in. Gives its id, which `bounce` and `receipt` carry.",
             example: r#"on("message", |m| { bot::send("ann@example.org", `${m.nick} wrote`); });"#,
         },
         Function {

@@ -26,9 +26,10 @@ use self::room::{Room, State};
 pub(super) use self::talk::Speaker;
 use super::Session;
 use crate::event::room::RoomsView;
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::moment::Moment;
 use crate::secret::Password;
+use crate::xml::Element;
 
 /// A room the account is to be in.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +137,18 @@ impl Session {
     pub fn rooms_view(&mut self) -> RoomsView {
         let views = self.rooms.table.iter_mut().filter(|(_, room)| !room.is_forgotten());
         views.map(|(jid, room)| (jid.clone(), Arc::clone(room.view()))).collect()
+    }
+
+    /// What is said to the address of a room that is the account's is talk in it: rooms refuse the other kind (§7.4), and
+    /// scripts keep one address to answer to.
+    pub fn readdress(&self, message: &mut Element) {
+        if message.attr("type") != Some("chat") {
+            return;
+        }
+        let to = message.attr("to").and_then(|to| Jid::from_wire(to).ok());
+        if to.is_some_and(|to| to.is_bare() && self.rooms.knows(&to.to_bare())) {
+            message.set_attr("type", "groupchat");
+        }
     }
 
     /// Whether the account can speak in a room.

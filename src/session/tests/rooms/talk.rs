@@ -302,3 +302,17 @@ fn s13_after_a_rejoin_a_nick_changes_nothing_that_was_said_before() {
     account.feed(&format!("<message from='{ROOM}' type='groupchat'><subject>topic</subject></message>"));
     assert_eq!(told(&account.say("ann", "a2", "!stop", edit)), 0);
 }
+
+#[test]
+fn what_is_said_to_the_address_of_a_room_is_talk_in_it() {
+    let mut account = inside(&[], |_| {});
+    let kind = |account: &mut Account, to: &str| {
+        let message = super::super::messages::outgoing(to, "m7", "due");
+        let got = account.perform(Action::Message(message)).expect("online");
+        sent(&got).iter().any(|stanza| stanza.contains("type='groupchat'"))
+    };
+    assert!(kind(&mut account, ROOM));
+    assert!(!kind(&mut account, &format!("{ROOM}/ann")), "a private message stays one");
+    assert!(!kind(&mut account, "ann@example.net"));
+    assert!(!kind(&mut account, "hall@rooms.example.org"), "a room of others");
+}
