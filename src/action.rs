@@ -13,6 +13,8 @@ use crate::xml::Element;
 pub enum Action {
     /// Answer a request that came as [`crate::event::Event::Command`].
     Answer { to: Jid, id: String, outcome: Result<Option<Element>, StanzaError> },
+    /// Block an address, or take that back, XEP-0191.
+    Block { jid: Jid, blocked: bool },
     /// Tell a chat state, XEP-0085.
     ChatState { to: Jid, state: ChatState },
     /// Send a message.

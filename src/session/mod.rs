@@ -4,6 +4,7 @@
 
 pub mod archive;
 mod authors;
+mod blocking;
 mod commands;
 mod hosted;
 mod incoming;

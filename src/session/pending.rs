@@ -21,6 +21,8 @@ pub struct Pending {
 pub enum Purpose {
     /// To read a page of an archive.
     Archive { query: String },
+    /// To block an address, or take that back.
+    Blocking { jid: Jid, blocked: bool },
     /// To learn what a contact's software can.
     Caps(Caps),
     /// To switch carbons on.

@@ -30,6 +30,7 @@ impl Session {
         }
         match action {
             Action::Answer { to, id, outcome } => self.answer_command(to, id, outcome)?,
+            Action::Block { jid, blocked } => self.block(now, jid, blocked)?,
             Action::ChatState { to, state } => {
                 let message = chat_states::message(&to, &self.ids.next_id(), state);
                 self.send(message.with_child(hints::no_store()));
@@ -132,6 +133,7 @@ pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
     match action {
         Action::Message(message) => stanza(message),
         Action::Answer { .. }
+        | Action::Block { .. }
         | Action::ChatState { .. }
         | Action::Presence { .. }
         | Action::PresenceTo { .. }

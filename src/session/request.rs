@@ -33,7 +33,7 @@ impl Session {
         }
         let own_node = caps::own_node(&self.ver);
         let request = xep::Request { head, set, payload };
-        if self.on_command(now, &request, &own_node) {
+        if self.on_command(now, &request, &own_node) || self.on_blocking_push(&request) {
             return;
         }
         let account = xep::Account {
@@ -90,6 +90,7 @@ impl Session {
             // Of a session that is gone nothing is left to go on with.
             _ if outcome == Err(RequestFailed::SessionLost) => {}
             Purpose::Archive { query } => self.on_page(now, &query, outcome),
+            Purpose::Blocking { jid, blocked } => self.on_blocking(&jid, blocked, outcome),
             Purpose::Caps(caps) => self.on_caps(caps, outcome),
             Purpose::Carbons => self.warn_refused("no carbons", outcome),
             Purpose::Discover => self.on_discovered(now, outcome),

@@ -13,6 +13,7 @@ use crate::xml::Element;
 
 pub mod adhoc;
 pub mod archive;
+pub mod blocking;
 pub mod caps;
 pub mod carbons;
 pub mod chat_states;
@@ -60,6 +61,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &caps::Capabilities,
     &nickname::Nickname,
     &receipts::Receipts,
+    &blocking::Blocking,
     &ping::Ping,
     &entity_time::EntityTime,
     &delay::Delay,

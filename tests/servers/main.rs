@@ -4,6 +4,7 @@
 //! The ports are fixed, so one test runs at a time: `cargo test --test servers -- --test-threads=1`.
 
 mod adhoc;
+mod blocking;
 mod certificates;
 mod component;
 mod demo;

@@ -20,6 +20,7 @@ use crate::script::memory;
 use crate::script::turn;
 use crate::script::values;
 use crate::stanza::{MessageKind, Show};
+use crate::xep::blocking;
 
 pub(super) const AREA: Area = Area {
     title: "The bot",
@@ -71,6 +72,21 @@ on("answer:pong", |a| bot::send(a.data, "you are there"));"#,
             example: r#"on("message", |m| bot::upload("note.txt", "text/plain", m.text, |u| {
     if u.ok { u.send(m.place); } else { m.reply(`not uploaded: ${u.error}`); }
 }));"#,
+        },
+        Function {
+            signature: "bot::block(jid: string)",
+            about: "Has the server keep away what this address sends, or everybody of a domain (XEP-0191). A refusal is logged.",
+            example: r#"command("block <who:user>", #{ help: "Block somebody", allow: ["admin"] }, |m, a| bot::block(a.who));"#,
+        },
+        Function {
+            signature: "bot::unblock(jid: string)",
+            about: "Takes that back.",
+            example: r#"command("unblock <who:user>", #{ help: "Let them write", allow: ["admin"] }, |m, a| bot::unblock(a.who));"#,
+        },
+        Function {
+            signature: "bot::blocked(f: |a|) -> string",
+            about: "Asks the server which addresses are blocked; `f` gets them as `a.jids` within 30 s, unless the script is replaced before that.",
+            example: r#"on("message", |m| bot::blocked(|a| m.reply(`${a.jids}`)));"#,
         },
         Function {
             signature: "bot::contact(jid: string) -> Contact",
@@ -157,6 +173,19 @@ fn register(module: &mut Module) {
     put(module, "upload", |name: &str, mime: &str, data: Dynamic, f: FnPtr| {
         upload::ask(name, mime, &data, f)
     });
+    put(module, "block", |jid: &str| block(jid, true));
+    put(module, "unblock", |jid: &str| block(jid, false));
+    put(module, "blocked", |f: FnPtr| {
+        ask_with(f, |turn, token| {
+            turn.push(token.len() + 256, || Action::Request {
+                token: token.to_owned(),
+                to: None,
+                kind: RequestKind::Get,
+                payload: blocking::list(),
+                timeout: ANSWER,
+            })
+        })
+    });
     put(module, "contact", |jid: &str| -> Checked<ContactObject> {
         Ok(ContactObject(address(jid)?.to_bare()))
     });
@@ -228,13 +257,23 @@ fn status(show: &str, text: &str) -> Checked<()> {
     })
 }
 
+fn block(jid: &str, blocked: bool) -> Checked<()> {
+    let jid = address(jid)?;
+    turn::act(|turn| turn.push(jid.as_str().len() + 128, || Action::Block { jid: jid.clone(), blocked }))
+}
+
 fn ask(kind: &str, to: &str, payload: &Dynamic, f: FnPtr) -> Checked<String> {
+    ask_with(f, |turn, token| request(turn, kind, to, payload, token))
+}
+
+/// Makes a request whose answer `f` gets.
+fn ask_with(f: FnPtr, request: impl FnOnce(&mut turn::Turn, &str) -> Result<(), Thrown>) -> Checked<String> {
     turn::act(|turn| {
         declare::callback(&turn.arities, f.clone(), 1, "the function that gets the answer")?;
         turn.may_ask()?;
         let id = turn.next_id();
         let token = format!("{}/{id}", turn.script);
-        request(turn, kind, to, payload, &token)?;
+        request(turn, &token)?;
         memory::uncounted(|| turn.effects.requests.push((token.clone(), f)));
         Ok(id)
     })

@@ -202,6 +202,11 @@ on("subscribed", |c| log::info(`${c.from} lets me`));"#,
             "Answers of `affiliations`: a map for each `item` in the payload, with its attributes and its `reason`.",
             ASK_ITEMS,
         ),
+        Function::new(
+            "a.jids: array",
+            "Answers of `bot::blocked`: the addresses; empty where there are none, or no answer came.",
+            r#"on("message", |m| bot::blocked(|a| if a.ok { m.reply(`${a.jids.len()} are blocked`); }));"#,
+        ),
         Function::new("a.xml: Xml", "Answers of `bot::iq`: the payload, or nothing.", ASK_XML),
         Function::new(
             "e.message: string",
@@ -460,6 +465,13 @@ fn register_answer(module: &mut Module) {
     });
     getter(module, "items", |a: &mut AnswerObject| match &a.0.0.outcome {
         Ok(Some(element)) => Dynamic::from_array(room_events::items(element)),
+        Ok(None) | Err(_) => Dynamic::from_array(Vec::new()),
+    });
+    getter(module, "jids", |a: &mut AnswerObject| match &a.0.0.outcome {
+        Ok(Some(element)) => {
+            let jids = crate::xep::blocking::addresses(element);
+            Dynamic::from_array(jids.iter().map(|jid| jid.as_str().into()).collect())
+        }
         Ok(None) | Err(_) => Dynamic::from_array(Vec::new()),
     });
     getter(module, "xml", |a: &mut AnswerObject| match &a.0.0.outcome {

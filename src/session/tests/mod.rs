@@ -1,6 +1,7 @@
 //! Conversations of one account with its server, as they look on the wire.
 
 mod archive;
+mod blocking;
 mod commands;
 mod hosted;
 mod login;
