@@ -23,6 +23,8 @@ pub enum Action {
     Presence { show: Option<Show>, status: Option<String>, priority: i8 },
     /// Tell one entity a presence of its own, RFC 6121 §4.6; that of everybody else stays as it is.
     PresenceTo { to: Jid, available: bool, show: Option<Show>, status: Option<String> },
+    /// Publish something on a node, XEP-0060; the answer comes back as `Event::Answer` with the same token.
+    Publish(Box<Publication>),
     /// Ask a peer something; the answer comes back as `Event::Answer` with the same token.
     Request { token: String, to: Option<Jid>, kind: RequestKind, payload: Element, timeout: Duration },
     /// Do something to a room or in it. A refusal comes back as `Event::Bounce` with this id.
@@ -35,6 +37,84 @@ pub enum Action {
     Subscription { to: BareJid, verb: crate::event::SubscriptionVerb },
     /// Get a place for a file of `size` bytes, XEP-0363; the `<slot/>` comes as `Event::Answer` with the same token.
     Upload { token: String, name: String, mime: Option<String>, size: u64 },
+}
+
+impl Action {
+    /// The token that an answer to it carries: who waits for one is told also where the action cannot be carried out.
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            Self::Publish(publication) => Some(&publication.token),
+            Self::Request { token, .. } | Self::Upload { token, .. } => Some(token),
+            Self::ChatState { .. }
+            | Self::Message(_)
+            | Self::Presence { .. }
+            | Self::PresenceTo { .. }
+            | Self::Room { .. }
+            | Self::RosterRemove { .. }
+            | Self::RosterSet { .. }
+            | Self::Subscription { .. } => None,
+        }
+    }
+}
+
+/// An item for a node, and what the node has to be like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publication {
+    /// Names the answer.
+    pub token: String,
+    /// Whose node it is; absent: the account's own.
+    pub service: Option<Jid>,
+    /// The node.
+    pub node: String,
+    /// The item's id; the service makes one where there is none.
+    pub id: Option<String>,
+    /// What is published.
+    pub payload: Element,
+    /// Who may see the node.
+    pub access: Option<NodeAccess>,
+    /// How many items it keeps.
+    pub keeps: Option<NodeKeeps>,
+    /// Nothing is published unless the node is certain to be for the account alone, XEP-0223.
+    pub private: bool,
+}
+
+/// Who may see what is on a node, XEP-0060 §4.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeAccess {
+    /// Everybody.
+    Open,
+    /// Who sees the owner's presence.
+    Presence,
+    /// Who is in certain groups of the owner's roster.
+    Roster,
+    /// Whom the owner names, at first nobody.
+    Whitelist,
+}
+
+impl NodeAccess {
+    /// The word for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Presence => "presence",
+            Self::Roster => "roster",
+            Self::Whitelist => "whitelist",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Open, Self::Presence, Self::Roster, Self::Whitelist].into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// How many items a node keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKeeps {
+    /// As many as the service allows.
+    All,
+    /// So many.
+    Items(u32),
 }
 
 /// A message to be sent.

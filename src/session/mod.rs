@@ -14,6 +14,7 @@ mod own;
 mod pending;
 mod perform;
 mod presence;
+mod pubsub;
 mod remarks;
 mod request;
 pub mod rooms;

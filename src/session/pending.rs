@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::own::Own;
+use super::pubsub::Publishing;
 use crate::jid::{BareJid, Jid};
 use crate::xep::caps::Caps;
 
@@ -29,6 +30,8 @@ pub enum Purpose {
     Carbons,
     /// To learn what the account or its server can.
     Discover,
+    /// To publish something on a node.
+    Publish(Box<Publishing>),
     /// To get the form of a room's configuration, and to change these fields of it.
     RoomForm { room: BareJid, id: String, fields: Vec<(String, Vec<String>)> },
     /// To learn what a room does; `epoch` is the join it was asked for.

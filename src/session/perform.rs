@@ -60,6 +60,7 @@ impl Session {
                 check(&presence)?;
                 self.send(presence);
             }
+            Action::Publish(publication) => self.publish(now, *publication)?,
             Action::Request { token, to, kind, payload, timeout } => {
                 self.request(now, token, to, kind, payload, timeout)?;
             }
@@ -137,6 +138,7 @@ pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
         | Action::ChatState { .. }
         | Action::Presence { .. }
         | Action::PresenceTo { .. }
+        | Action::Publish(_)
         | Action::Request { .. }
         | Action::Room { .. }
         | Action::RosterRemove { .. }

@@ -87,6 +87,7 @@ impl Session {
             Purpose::Script { token } | Purpose::UploadSlot { token } => {
                 self.outputs.push_back(SessionOutput::Event(Event::Answer(Answer { token, outcome })));
             }
+            Purpose::Publish(publishing) => self.on_publishing(now, *publishing, outcome),
             // Of a session that is gone nothing is left to go on with.
             _ if outcome == Err(RequestFailed::SessionLost) => {}
             Purpose::Archive { query } => self.on_page(now, &query, outcome),

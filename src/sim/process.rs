@@ -456,10 +456,7 @@ impl Process {
             }
             return;
         }
-        let token = match &action {
-            Action::Request { token, .. } => Some(token.clone()),
-            _ => None,
-        };
+        let token = action.token().map(str::to_owned);
         if let Err(refused) = self.session.perform(now, action) {
             tracing::warn!(%refused, "an action of a script was not carried out");
             if let Some(token) = token {

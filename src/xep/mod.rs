@@ -36,6 +36,7 @@ pub mod nickname;
 pub mod occupant_id;
 pub mod oob;
 pub mod ping;
+pub mod pubsub;
 pub mod reactions;
 pub mod receipts;
 pub mod references;
@@ -55,6 +56,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &disco::Discovery,
     &muc::Rooms,
     &adhoc::AdHoc,
+    &pubsub::Pubsub,
     &oob::OutOfBand,
     &chat_states::ChatStates,
     &version::SoftwareVersion,

@@ -8,6 +8,7 @@ mod blocking;
 mod certificates;
 mod component;
 mod demo;
+mod everyday;
 mod files;
 mod fleet;
 mod foreign_client;

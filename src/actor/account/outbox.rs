@@ -333,10 +333,7 @@ impl Account {
         if let Action::Message(_) = &action {
             return self.queue_message(row, &action);
         }
-        let token = match &action {
-            Action::Request { token, .. } => Some(token.clone()),
-            _ => None,
-        };
+        let token = action.token().map(str::to_owned);
         if let Err(refused) = self.session.perform(now, action) {
             tracing::warn!(bot = %self.spec.name, %refused, "an action of a script was not carried out");
             if let Some(token) = token {

@@ -21,6 +21,7 @@ use crate::script::turn;
 use crate::script::values;
 use crate::stanza::{MessageKind, Show};
 use crate::xep::blocking;
+use crate::xml::Element;
 
 pub(super) const AREA: Area = Area {
     title: "The bot",
@@ -304,7 +305,19 @@ fn request(
         _ => return Err(Thrown::new(Kind::Runtime, format!("`kind` is `get` or `set`, not `{kind}`"))),
     };
     let to = if to.is_empty() { None } else { Some(address(to)?) };
-    let (element, weight) = match payload.read_lock::<XmlObject>() {
+    let (element, weight) = self::payload(payload)?;
+    turn.push(weight + token.len() + 256, || Action::Request {
+        token: token.to_owned(),
+        to,
+        kind,
+        payload: element,
+        timeout: ANSWER,
+    })
+}
+
+/// XML as a script gives it, and what it weighs.
+pub(super) fn payload(payload: &Dynamic) -> Result<(Element, usize), Thrown> {
+    Ok(match payload.read_lock::<XmlObject>() {
         Some(object) => {
             let written = xml::written(&object.0)?;
             (memory::uncounted(|| (*object.0).clone()), 4 * written)
@@ -316,13 +329,6 @@ fn request(
                 return Err(Thrown::new(Kind::Runtime, message));
             }
         },
-    };
-    turn.push(weight + token.len() + 256, || Action::Request {
-        token: token.to_owned(),
-        to,
-        kind,
-        payload: element,
-        timeout: ANSWER,
     })
 }
 

@@ -18,6 +18,7 @@ use crate::script::host::set;
 use crate::script::turn;
 use crate::script::values;
 use crate::stanza::{ErrorKind, MessageKind, PresenceKind, Show};
+use crate::xep::pubsub;
 
 pub(super) const AREA: Area = Area {
     title: "Other events",
@@ -199,7 +200,7 @@ on("subscribed", |c| log::info(`${c.from} lets me`));"#,
         ),
         Function::new(
             "a.items: array",
-            "Answers of `affiliations`: a map for each `item` in the payload, with its attributes and its `reason`.",
+            "Answers of `affiliations`: a map for each `item` in the payload, with its attributes and its `reason`. Of `pubsub::items`: a map for each with `id`, `publisher` and `xml`.",
             ASK_ITEMS,
         ),
         Function::new(
@@ -454,6 +455,17 @@ fn register_failure(module: &mut Module) {
     getter(module, "kind", |e: &mut FailureObject| format!("{:?}", e.0.kind).to_lowercase());
 }
 
+/// Items of a node that a script is shown.
+const ITEMS: usize = 1_000;
+
+/// An item of a node as scripts see it.
+fn published(item: pubsub::Item<'_>) -> Dynamic {
+    let xml =
+        item.payload.map_or(Dynamic::UNIT, |payload| Dynamic::from(XmlObject(Arc::new(payload.clone()))));
+    let fields = [("id", optional(item.id)), ("publisher", optional(item.publisher)), ("xml", xml)];
+    Dynamic::from_map(fields.into_iter().map(|(key, value)| (key.into(), value)).collect())
+}
+
 fn register_answer(module: &mut Module) {
     module.set_custom_type::<AnswerObject>("Answer");
     getter(module, "ok", |a: &mut AnswerObject| a.0.0.outcome.is_ok());
@@ -464,7 +476,10 @@ fn register_answer(module: &mut Module) {
         Err(RequestFailed::Timeout) => "timeout".into(),
     });
     getter(module, "items", |a: &mut AnswerObject| match &a.0.0.outcome {
-        Ok(Some(element)) => Dynamic::from_array(room_events::items(element)),
+        Ok(Some(element)) => Dynamic::from_array(match pubsub::items_in(element) {
+            Some(items) => items.take(ITEMS).map(published).collect(),
+            None => room_events::items(element),
+        }),
         Ok(None) | Err(_) => Dynamic::from_array(Vec::new()),
     });
     getter(module, "jids", |a: &mut AnswerObject| match &a.0.0.outcome {

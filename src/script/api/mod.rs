@@ -12,6 +12,7 @@ pub mod log;
 pub mod message;
 pub mod metric;
 pub mod peer;
+pub mod pubsub;
 pub mod rand;
 pub mod rate;
 pub mod remarks;
@@ -107,6 +108,7 @@ pub const AREAS: &[Area] = &[
     rate::AREA,
     metric::AREA,
     xml::AREA,
+    pubsub::AREA,
     http::AREA,
     webhook::AREA,
     secret::AREA,

@@ -6,6 +6,7 @@ mod commands;
 mod hosted;
 mod login;
 mod messages;
+mod pubsub;
 mod remarks;
 mod requests;
 mod rooms;
