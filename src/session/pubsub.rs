@@ -25,22 +25,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publishing {
     publication: Publication,
-    step: Step,
+    step: Awaits,
     /// Whether the node was changed already: it is not tried again.
     changed: bool,
 }
 
 /// What is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum Awaits {
     /// What the node is like, before anything private goes there.
-    AwaitConfig,
+    Config,
     /// That the node has changed.
-    AwaitConfigured,
+    Configured,
     /// That the node is there.
-    AwaitCreated,
+    Created,
     /// That the item is published: with all options as a condition, or only who may see it.
-    AwaitPublished { full: bool },
+    Published { full: bool },
 }
 
 type Outcome = Result<Option<Element>, RequestFailed>;
@@ -58,7 +58,7 @@ impl Session {
         let options = options(&publication);
         let (node, id) = (&publication.node, publication.id.as_deref());
         perform::check(&pubsub::publish(node, id, publication.payload.clone(), options))?;
-        let step = if publication.private { Step::AwaitConfig } else { Step::AwaitPublished { full: true } };
+        let step = if publication.private { Awaits::Config } else { Awaits::Published { full: true } };
         self.go_on_publishing(now, Publishing { publication, step, changed: false });
         Ok(())
     }
@@ -68,10 +68,10 @@ impl Session {
         let Publication { service, node, id, payload, .. } = &publishing.publication;
         let options = options(&publishing.publication);
         let (kind, request) = match publishing.step {
-            Step::AwaitConfig => ("get", pubsub::read_config(node)),
-            Step::AwaitConfigured => ("set", pubsub::configure(node, options)),
-            Step::AwaitCreated => ("set", pubsub::create(node, options)),
-            Step::AwaitPublished { full } => {
+            Awaits::Config => ("get", pubsub::read_config(node)),
+            Awaits::Configured => ("set", pubsub::configure(node, options)),
+            Awaits::Created => ("set", pubsub::create(node, options)),
+            Awaits::Published { full } => {
                 let options = if full { options } else { options.access_only() };
                 ("set", pubsub::publish(node, id.as_deref(), payload.clone(), options))
             }
@@ -92,30 +92,30 @@ impl Session {
         };
         let (step, changed) = (publishing.step, publishing.changed);
         let next = match (step, refusal) {
-            (Step::AwaitConfig, None) => {
+            (Awaits::Config, None) => {
                 let access = outcome.as_ref().ok().and_then(Option::as_ref).and_then(pubsub::access_of);
                 match access {
-                    Some(NodeAccess::Whitelist) => Step::AwaitPublished { full: false },
+                    Some(NodeAccess::Whitelist) => Awaits::Published { full: false },
                     Some(_) | None if changed => return self.published(publishing, Err(not_private())),
-                    Some(_) | None => Step::AwaitConfigured,
+                    Some(_) | None => Awaits::Configured,
                 }
             }
-            (Step::AwaitConfig, Some("item-not-found")) if !changed => Step::AwaitCreated,
+            (Awaits::Config, Some("item-not-found")) if !changed => Awaits::Created,
             // What was made or changed is looked at before it is believed.
-            (Step::AwaitConfigured | Step::AwaitCreated, None) if private => Step::AwaitConfig,
-            (Step::AwaitConfigured | Step::AwaitCreated, None) => Step::AwaitPublished { full: false },
+            (Awaits::Configured | Awaits::Created, None) if private => Awaits::Config,
+            (Awaits::Configured | Awaits::Created, None) => Awaits::Published { full: false },
             // Somebody else, or an earlier session, has made it.
-            (Step::AwaitCreated, Some("conflict")) => Step::AwaitConfigured,
-            (Step::AwaitPublished { full: true }, Some("conflict")) if !changed => Step::AwaitConfigured,
+            (Awaits::Created, Some("conflict")) => Awaits::Configured,
+            (Awaits::Published { full: true }, Some("conflict")) if !changed => Awaits::Configured,
             (
-                Step::AwaitPublished { full: true },
+                Awaits::Published { full: true },
                 Some("resource-constraint" | "feature-not-implemented" | "bad-request"),
-            ) if !changed && has_options(&publishing.publication) => Step::AwaitCreated,
-            (Step::AwaitConfig | Step::AwaitConfigured | Step::AwaitCreated, Some(_))
-            | (Step::AwaitPublished { .. }, _) => return self.published(publishing, outcome),
+            ) if !changed && has_options(&publishing.publication) => Awaits::Created,
+            (Awaits::Config | Awaits::Configured | Awaits::Created, Some(_))
+            | (Awaits::Published { .. }, _) => return self.published(publishing, outcome),
         };
         debug!(account = %self.own.bare, node = publishing.publication.node, ?step, ?refusal, ?next, "publishing");
-        publishing.changed |= matches!(next, Step::AwaitConfigured | Step::AwaitCreated);
+        publishing.changed |= matches!(next, Awaits::Configured | Awaits::Created);
         publishing.step = next;
         self.go_on_publishing(now, publishing);
     }
