@@ -45,7 +45,9 @@ impl Action {
         match self {
             Self::Publish(publication) => Some(&publication.token),
             Self::Request { token, .. } | Self::Upload { token, .. } => Some(token),
-            Self::ChatState { .. }
+            Self::Answer { .. }
+            | Self::Block { .. }
+            | Self::ChatState { .. }
             | Self::Message(_)
             | Self::Presence { .. }
             | Self::PresenceTo { .. }
