@@ -185,6 +185,36 @@ fn passwords_and_members_are_told_apart_and_a_reload_helps() {
     }
 }
 
+/// XEP-0198 §5 over two processes: the room sees nobody leave or come, and what was said in between is answered once.
+#[test]
+fn an_upgrade_is_seen_by_nobody_in_the_room() {
+    for kind in BOTH {
+        let place = Place::new(kind, "upgrade");
+        let mut ann = place.owner();
+        let project = place.project("create: false");
+        let first = project.run();
+        place.wait_in(&first);
+        let before = ann.heard().len();
+        assert!(first.suspend().success());
+        ann.raw(&place.talk("Helper: meanwhile"));
+        let second = project.run();
+        place.wait_in(&second);
+        assert_eq!(second.account("bot")["resumed"], true, "{kind:?}");
+        ann.wait_for_text(&place.room, "the answer", |text| text.ends_with("and said: meanwhile"));
+        ann.raw(&place.talk("Helper: again"));
+        ann.wait_for_text(&place.room, "the next answer", |text| text.ends_with("and said: again"));
+        let helper = format!("{}/Helper", place.room);
+        let heard = ann.heard();
+        let left =
+            heard[before..].iter().filter(|it| it["presence"] == "unavailable" && it["from"] == helper);
+        assert_eq!(left.count(), 0, "{kind:?}");
+        let answers = ann.texts_from(&place.room);
+        let count = answers.iter().filter(|text| text.ends_with("said: meanwhile")).count();
+        assert_eq!(count, 1, "{kind:?}: {answers:?}");
+        assert!(second.stop().success());
+    }
+}
+
 /// A room of this test's own on one server, and who goes there.
 struct Place {
     bed: Lent,

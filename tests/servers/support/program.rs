@@ -147,9 +147,18 @@ impl Program<'_> {
         assert!(output.status.success(), "reload: {}", words(&output));
     }
 
-    /// Asks for the end and waits for it.
-    pub fn stop(mut self) -> ExitStatus {
-        let output = self.project.command(&["stop"]);
+    /// Asks for the end and waits for it; the bots go offline.
+    pub fn stop(self) -> ExitStatus {
+        self.end_with(&["stop", "--leave"])
+    }
+
+    /// The same, with the sessions left to the next process.
+    pub fn suspend(self) -> ExitStatus {
+        self.end_with(&["stop"])
+    }
+
+    fn end_with(mut self, command: &[&str]) -> ExitStatus {
+        let output = self.project.command(command);
         assert!(output.status.success(), "stop: {}", words(&output));
         let mut child = self.child.take().expect("taken only here and in drop");
         watch::until("the process ends", Duration::from_secs(15), || {
