@@ -32,6 +32,10 @@ fn a_second_process_asks_with_the_roster_version_that_the_first_stored() {
         let asked = program.log().into_iter().find(|line| line["message"] == "asking for the roster");
         let ver = asked.as_ref().and_then(|line| line["ver"].as_str()).unwrap_or_default();
         assert!(!ver.is_empty(), "{kind:?}: asked without a version: {asked:?}");
+        // The stream is online before the roster has come.
+        watch::until("the roster's answer", Duration::from_secs(10), || {
+            if unchanged(&program).is_empty() { Err("nothing yet") } else { Ok(()) }
+        });
         assert_eq!(unchanged(&program), [true], "{kind:?}: version {ver}");
     }
 }
