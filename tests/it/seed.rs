@@ -379,7 +379,7 @@ const ROWS: &[(&str, &[Proof])] = &[
     (
         "N2",
         &[
-            Test("tests/it/lifecycle.rs", "sigterm_lets_the_turn_under_way_end_and_closes_in_order"),
+            Test("tests/it/lifecycle.rs", "sigterm_lets_the_turn_under_way_end_and_leaves_the_session"),
             Test("tests/it/reload.rs", "bots_are_added_and_removed_while_the_others_stay"),
         ],
     ),
