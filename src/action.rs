@@ -27,6 +27,8 @@ pub enum Action {
     Publish(Box<Publication>),
     /// Ask a peer something; the answer comes back as `Event::Answer` with the same token.
     Request { token: String, to: Option<Jid>, kind: RequestKind, payload: Element, timeout: Duration },
+    /// Answer a request of `Event::Request` with this token: only the first answer counts.
+    Respond { token: String, outcome: Result<Option<Element>, StanzaError> },
     /// Do something to a room or in it. A refusal comes back as `Event::Bounce` with this id.
     Room { room: BareJid, id: String, order: RoomOrder },
     /// Change or add a roster item.

@@ -39,6 +39,8 @@ pub enum Event {
     Receipt { from: Jid, id: String },
     /// Something about an earlier message, without words of its own.
     Remark(Box<Remark>),
+    /// Somebody asks for something that a script may answer, with [`crate::action::Action::Respond`].
+    Request(Box<Request>),
     /// One roster item changed, RFC 6121 §2.1.6, or the whole roster arrived.
     Roster(RosterChange),
     /// Something happened in a room besides talk, XEP-0045.
@@ -210,6 +212,19 @@ pub struct Answer {
     pub token: String,
     /// The payload of the result (absent where it is empty), or why there is none.
     pub outcome: Result<Option<Element>, RequestFailed>,
+}
+
+/// A request of a peer who may ask: the account itself, or a contact who sees its presence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// What the answer has to carry.
+    pub token: String,
+    /// Who asks: full JID; the account's server where the stanza does not say.
+    pub from: Jid,
+    /// Whether it is a `set`.
+    pub set: bool,
+    /// Its one child.
+    pub payload: Element,
 }
 
 /// Why a request has no result.

@@ -29,6 +29,7 @@ enum Form {
     Short,
     Json,
     Github,
+    Sarif,
 }
 
 /// Runs the command. Touches no network and runs no `command` of a secret.
@@ -50,6 +51,7 @@ pub fn run(command: Check, common: &Common) -> Result<(), Failure> {
         Form::Short => Format::Short,
         Form::Json => Format::Json,
         Form::Github => Format::Github,
+        Form::Sarif => Format::Sarif,
     };
     print!("{}", render(&diagnostics, format));
     if command.format == Form::Human {

@@ -10,6 +10,7 @@ pub mod person;
 pub mod reload;
 pub mod render;
 pub mod report;
+mod sarif;
 pub mod scripts;
 pub mod service;
 pub mod signal;

@@ -10,6 +10,7 @@ use miette::{NarratableReportHandler, SourceCode, SourceSpan, SpanContents};
 use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, Label, Severity, Source};
+use crate::ops::sarif;
 
 /// How problems are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Format {
     Json,
     /// In sentences, without drawing: for screen readers and terminals that can't draw.
     Narrated,
+    /// SARIF 2.1.0, for code hosts and editors.
+    Sarif,
     /// `file:line:column: error: text`.
     Short,
 }
@@ -56,6 +59,7 @@ pub fn render(diagnostics: &[Diagnostic], format: Format) -> String {
             format!("{array:#}\n")
         }
         Format::Narrated => diagnostics.iter().map(narrated).collect(),
+        Format::Sarif => sarif::log(diagnostics),
         Format::Short => diagnostics.iter().map(short).collect(),
     }
 }
@@ -165,7 +169,7 @@ fn position(label: &Label) -> Value {
 }
 
 /// A text without characters that would steer a terminal.
-fn cleaned(text: &str) -> String {
+pub(super) fn cleaned(text: &str) -> String {
     if !text.contains(steers) {
         return text.to_owned();
     }

@@ -15,6 +15,7 @@ use crate::script::check::{Checked, check};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::inspect::{CommandSeen, Inspected, inspect};
 use crate::script::loader::{Compiled, compile};
+use crate::script::requests;
 use crate::script::{Limits, Permissions, ScriptUse, WebhookGrant, roles};
 
 /// Compiled scripts by their name in the configuration.
@@ -166,6 +167,7 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
                 uses.iter().filter_map(|script| Some((script, inspect(script, now).ok()?))).collect();
             let scripts: Vec<_> = inspected.iter().map(|(script, seen)| (*script, seen)).collect();
             diagnostics.extend(hidden_commands(&scripts));
+            diagnostics.extend(contested(&scripts).iter().map(diagnostic));
         }
         for (script, settings) in uses.iter().zip(&bot.scripts) {
             let roles: Vec<String> = bot.roles.keys().cloned().collect();
@@ -212,6 +214,32 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
         }
     }
     Rehearsal { diagnostics, declared, missing }
+}
+
+/// Requests that two scripts of one bot would answer: the later one does not load.
+fn contested(scripts: &[(&ScriptUse, &Inspected)]) -> Vec<ScriptError> {
+    let mut found = Vec::new();
+    for (at, (script, inspected)) in scripts.iter().enumerate() {
+        for (event, line) in inspected.events.iter().filter(|(event, _)| event.starts_with("iq:")) {
+            let Some((other, _)) = scripts[..at].iter().find(|(_, earlier)| earlier.handles(event)) else {
+                continue;
+            };
+            found.push(ScriptError {
+                bot: String::new(),
+                script: script.name.clone(),
+                file: script.compiled.path().display().to_string(),
+                line: *line,
+                column: 1,
+                kind: Kind::Declaration,
+                message: requests::twice(event, &other.name),
+                chain: Vec::new(),
+                hint: None,
+                event: None,
+                trace: None,
+            });
+        }
+    }
+    found
 }
 
 /// Commands that ask for roles which the bot does not have: nobody could use them.

@@ -301,7 +301,15 @@ impl Bot {
     ) -> Slot {
         self.generations += 1;
         let mut record = before.as_ref().map(|slot| slot.record.renewed()).unwrap_or_default();
-        match Instance::load(uses.clone(), &self.identity, self.generations, host, around) {
+        let loaded = Instance::load(uses.clone(), &self.identity, self.generations, host, around);
+        let loaded = loaded.and_then(|instance| match self.contested(&instance) {
+            None => Ok(instance),
+            Some(failure) => {
+                record.lose(instance.dispose());
+                Err(failure)
+            }
+        });
+        match loaded {
             Ok(mut instance) => {
                 if let Some(slot) = before
                     && let Some(lost) = self.end(slot, around, progress)
@@ -340,6 +348,7 @@ impl Bot {
             Event::Answer(answer) => self.answer(answer, key, host, around, progress),
             Event::Command(request) => self.menu(request, key, host, around, progress),
             Event::Message(message) => self.message(message, key, host, around, progress),
+            Event::Request(request) => self.request(request, key, host, around, progress),
             Event::Timer(timer) => self.timer(timer, key, host, around, progress),
             Event::Load => {
                 self.chain(&["load"], Wants::default(), key, &Dynamic::UNIT, host, around, progress)
@@ -534,6 +543,7 @@ pub(super) fn simple_name(event: &Event) -> &'static str {
             RemarkKind::Reactions(_) => "reaction",
             RemarkKind::Retracted => "retract",
         },
+        Event::Request(_) => "iq",
         Event::Roster(_) => "roster",
         Event::Subscription { verb, .. } => match verb {
             SubscriptionVerb::Subscribe => "subscribe",

@@ -16,6 +16,7 @@ use crate::script::command::CommandSpec;
 use crate::script::error::{Kind, Thrown, nearest};
 use crate::script::hear::Heard;
 use crate::script::hook::Hook;
+use crate::script::requests;
 use crate::script::roles::Allowed;
 use crate::script::values;
 
@@ -168,6 +169,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("file", "somebody sent a link to a file"),
     ("headline", "an alert that expects no reply"),
     ("invite", "somebody asks the bot into a room"),
+    (
+        "iq:NAME",
+        "somebody who may asks for something of that namespace: the script answers, see [Requests of others](#requests-of-others)",
+    ),
     ("load", "the script was loaded or replaced"),
     ("marker", "somebody has seen everything up to a message"),
     ("mention", "a room message that names the bot"),
@@ -214,6 +219,7 @@ impl Declared {
     pub(super) fn on(&mut self, event: &str, opts: &Map, function: FnPtr, line: usize) -> Result<(), Thrown> {
         room(self.handlers.len(), HANDLERS, "handlers")?;
         check_event(event)?;
+        requests::check(event, &self.handlers)?;
         known_keys("on", opts, HandlerOptions::KEYS)?;
         let options = HandlerOptions::read(opts)?;
         let call = self.callback(function, 1, &format!("the handler of `{event}`"))?;

@@ -50,6 +50,7 @@ mod quarantine;
 mod rates;
 mod record;
 mod references;
+pub mod requests;
 mod reserved;
 pub mod roles;
 mod rooms;

@@ -75,6 +75,7 @@ impl Session {
         for purpose in self.pending.clear() {
             self.on_failed(now, purpose, RequestFailed::SessionLost);
         }
+        self.asked.clear();
         self.on_uploads_gone();
         self.residents = super::Residents::default();
         self.forget_reading();

@@ -3,6 +3,7 @@
 //! Give one input. Then take outputs until `Idle`. Then give the next input.
 
 pub mod archive;
+mod asked;
 mod authors;
 mod blocking;
 mod commands;
@@ -32,6 +33,7 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use self::archive::{Marks, Reading};
+use self::asked::Asked;
 use self::authors::Authors;
 use self::commands::Owed;
 use self::login::Login;
@@ -173,6 +175,8 @@ pub struct Session {
     online_since: Timestamp,
     login: Login,
     pending: Pending,
+    /// What others ask and a script answers.
+    asked: Asked,
     roster: Roster,
     /// The roster changed since it was last given out to be stored.
     roster_changed: bool,
@@ -223,6 +227,7 @@ impl Session {
             online_since: Timestamp::UNIX_EPOCH,
             login: Login::default(),
             pending: Pending::default(),
+            asked: Asked::default(),
             roster: Roster::cached(
                 config.roster.clone().or(config.hosted.then(CachedRoster::hosted)).as_ref(),
             ),
@@ -359,6 +364,7 @@ impl Session {
             self.on_failed(now, purpose, RequestFailed::Timeout);
         }
         self.expire_commands(now.at);
+        self.on_asked_timeout(now);
         self.on_rooms_timeout(now);
     }
 
@@ -422,7 +428,7 @@ impl Session {
         if self.rooms.take_changed() {
             return SessionOutput::RoomsChanged;
         }
-        let dues = [self.pending.deadline(), self.commands.due(), self.rooms_due()];
+        let dues = [self.pending.deadline(), self.asked.deadline(), self.commands.due(), self.rooms_due()];
         SessionOutput::Idle(dues.into_iter().flatten().min())
     }
 

@@ -64,6 +64,7 @@ impl Session {
             Action::Request { token, to, kind, payload, timeout } => {
                 self.request(now, token, to, kind, payload, timeout)?;
             }
+            Action::Respond { token, outcome } => self.respond(&token, outcome)?,
             Action::Room { room, id, order } => self.order(now, room, id, order)?,
             Action::RosterRemove { jid } => self.change_roster(now, roster::remove(&jid))?,
             Action::RosterSet { jid, name, groups } => {
@@ -140,6 +141,7 @@ pub(super) fn encode(action: &Action) -> Result<Element, Refused> {
         | Action::PresenceTo { .. }
         | Action::Publish(_)
         | Action::Request { .. }
+        | Action::Respond { .. }
         | Action::Room { .. }
         | Action::RosterRemove { .. }
         | Action::RosterSet { .. }

@@ -45,11 +45,16 @@ impl Session {
             now: now.wall,
             trusted: self.is_trusted(head.from.as_ref()),
         };
-        let answer = xep::answer(&request, &account).unwrap_or_else(|| {
+        let trusted = account.trusted;
+        let answer = match xep::answer(&request, &account) {
+            Some(answer) => answer,
+            None if trusted && !xep::is_known(payload.ns()) => {
+                return self.hand_up(now, head, set, payload);
+            }
             // RFC 6120 §8.4: silence would leave the asker waiting. A roster push of a stranger
             // ends here as well (S-2).
-            Err(StanzaError::new(ErrorKind::Cancel, "service-unavailable"))
-        });
+            None => Err(StanzaError::new(ErrorKind::Cancel, "service-unavailable")),
+        };
         self.send(iq::answer(head, answer));
     }
 

@@ -187,6 +187,11 @@ pub fn answer(request: &Request<'_>, account: &Account<'_>) -> Option<Answer> {
     EXTENSIONS.iter().find_map(|extension| extension.on_request(request, account))
 }
 
+/// Whether requests of that namespace are answered here or not at all: scripts do not get them.
+pub fn is_known(ns: &str) -> bool {
+    ns == crate::ns::ROSTER || EXTENSIONS.iter().any(|extension| extension.namespaces().contains(&ns))
+}
+
 /// Whether some extension has made use of this child of a message.
 pub fn consumed(payload: &Element) -> bool {
     EXTENSIONS.iter().any(|extension| extension.consumes(payload))

@@ -315,23 +315,6 @@ fn request(
     })
 }
 
-/// XML as a script gives it, and what it weighs.
-pub(super) fn payload(payload: &Dynamic) -> Result<(Element, usize), Thrown> {
-    Ok(match payload.read_lock::<XmlObject>() {
-        Some(object) => {
-            let written = xml::written(&object.0)?;
-            (memory::uncounted(|| (*object.0).clone()), 4 * written)
-        }
-        None => match payload.as_immutable_string_ref() {
-            Ok(text) => (memory::uncounted(|| xml::parse(&text))?, 4 * text.len()),
-            Err(_) => {
-                let message = format!("the payload is XML text or an Xml, not a {}", values::kind(payload));
-                return Err(Thrown::new(Kind::Runtime, message));
-            }
-        },
-    })
-}
-
 fn save(jid: &BareJid, name: &str, groups: &Array) -> Checked<()> {
     turn::act(|turn| {
         check_characters(name)?;
@@ -349,4 +332,19 @@ fn save(jid: &BareJid, name: &str, groups: &Array) -> Checked<()> {
             groups: groups.iter().map(ToString::to_string).collect(),
         })
     })
+}
+
+/// An element that a script sends, and about how many bytes it takes.
+pub(super) fn payload(payload: &Dynamic) -> Result<(Element, usize), Thrown> {
+    if let Some(object) = payload.read_lock::<XmlObject>() {
+        let written = xml::written(&object.0)?;
+        return Ok((memory::uncounted(|| (*object.0).clone()), 4 * written));
+    }
+    match payload.as_immutable_string_ref() {
+        Ok(text) => Ok((memory::uncounted(|| xml::parse(&text))?, 4 * text.len())),
+        Err(_) => {
+            let message = format!("the payload is XML text or an Xml, not a {}", values::kind(payload));
+            Err(Thrown::new(Kind::Runtime, message))
+        }
+    }
 }

@@ -300,9 +300,12 @@ pub(in crate::script) fn object(event: &Event) -> Dynamic {
         Event::Remark(remark) => remarks::object(remark),
         Event::Invite(invite) => room_events::invitation(invite),
         Event::Room(event) => room_events::object(event),
-        Event::Answer(_) | Event::Command(_) | Event::Load | Event::Message(_) | Event::Timer(_) => {
-            Dynamic::UNIT
-        }
+        Event::Answer(_)
+        | Event::Command(_)
+        | Event::Load
+        | Event::Message(_)
+        | Event::Request(_)
+        | Event::Timer(_) => Dynamic::UNIT,
     }
 }
 

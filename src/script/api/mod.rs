@@ -16,6 +16,7 @@ pub mod pubsub;
 pub mod rand;
 pub mod rate;
 pub mod remarks;
+pub mod request;
 pub mod respond;
 pub mod room;
 pub mod room_events;
@@ -95,6 +96,7 @@ pub const AREAS: &[Area] = &[
     events::AREA,
     remarks::AREA,
     bot::AREA,
+    request::AREA,
     upload::AREA,
     room::AREA,
     room_events::AREA,

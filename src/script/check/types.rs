@@ -46,7 +46,7 @@ const EVERY: &[&str] = &["call", "curry", "is_shared", "to_debug", "to_string", 
 impl Type {
     /// What the handler of an event is given.
     pub(super) fn of_event(event: &str) -> Self {
-        let families = [("room:", "RoomEvent"), ("tell:", "Tell"), ("timer:", "Timer")];
+        let families = [("iq:", "Request"), ("room:", "RoomEvent"), ("tell:", "Tell"), ("timer:", "Timer")];
         let name = families.iter().find(|(family, _)| event.starts_with(family)).map(|(_, name)| *name);
         let name = name.or_else(|| EVENTS.iter().find(|(known, _)| *known == event).map(|(_, name)| *name));
         name.map_or(Self::Unknown, Self::Object)

@@ -189,6 +189,12 @@ fn events() -> Vec<Event> {
             mime: Some("image/png".to_owned()),
             size: Some(42),
         }),
+        Event::Request(Box::new(crate::event::Request {
+            token: "t1".to_owned(),
+            from: jid("ann@example.org/phone"),
+            set: false,
+            payload: crate::xml::Element::new("query", "urn:example:stock").with_attr("item", "tea"),
+        })),
         Event::Timer(timer),
     ]
 }

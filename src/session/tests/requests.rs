@@ -195,3 +195,53 @@ pub(super) fn ping(token: &str, to: Option<&str>) -> Action {
 fn answered(token: &str, outcome: Result<Option<Element>, RequestFailed>) -> Got {
     Got::Event(Event::Answer(Answer { token: token.to_owned(), outcome }))
 }
+
+#[test]
+fn p18_a_contact_may_ask_what_a_script_answers() {
+    let mut account = Account::online("<item jid='ann@example.net' subscription='from'/>", |_| {});
+    let ask = |id: &str| format!("<iq type='get' id='{id}' from='{PEER}'><query xmlns='urn:example'/></iq>");
+    let token = |got: &[Got]| match got {
+        [Got::Event(Event::Request(request))] => request.token.clone(),
+        other => panic!("{other:?}"),
+    };
+    let first = token(&account.feed(&ask("1")));
+    let answer =
+        Action::Respond { token: first.clone(), outcome: Ok(Some(Element::new("a", "urn:example"))) };
+    let got = account.perform(answer.clone()).expect("online");
+    assert_eq!(sent(&got), ["<iq id='1' to='ann@example.net/x' type='result'><a xmlns='urn:example'/></iq>"]);
+    // Only the first answer counts.
+    assert_eq!(account.perform(answer), Ok(Vec::new()));
+    let late = token(&account.feed(&ask("2")));
+    assert_eq!(account.after(29), []);
+    assert!(sent(&account.after(1)).join("").contains("remote-server-timeout"));
+    let answer = Action::Respond { token: late, outcome: Ok(None) };
+    assert_eq!(account.perform(answer), Ok(Vec::new()));
+    // What XML cannot carry is refused, and the peer is told all the same.
+    let broken = token(&account.feed(&ask("3")));
+    let outcome = Ok(Some(Element::new("a", "urn:example").with_text("\u{0}")));
+    assert!(matches!(
+        account.perform(Action::Respond { token: broken, outcome }),
+        Err(Refused::Invalid { .. })
+    ));
+    assert!(sent(&account.drain()).join("").contains("internal-server-error"));
+}
+
+#[test]
+fn p18_requests_that_wait_for_a_script_are_bounded() {
+    let mut account = Account::online("<item jid='ann@example.net' subscription='both'/>", |_| {});
+    let mut open = 0;
+    loop {
+        let ask = format!("<iq type='set' id='{open}' from='{PEER}'><query xmlns='urn:example'/></iq>");
+        match &account.feed(&ask)[..] {
+            [Got::Event(Event::Request(_))] => open += 1,
+            refused => break assert!(sent(refused).join("").contains("resource-constraint")),
+        }
+        assert!(open < 100);
+    }
+    assert_eq!(account.after(30).len(), open);
+    // What the runtime answers itself, or nobody, is no script's.
+    for ns in ["jabber:iq:roster", "urn:xmpp:carbons:2"] {
+        let got = account.feed(&format!("<iq type='set' id='r' from='{PEER}'><query xmlns='{ns}'/></iq>"));
+        assert!(sent(&got).join("").contains("service-unavailable"), "{got:?}");
+    }
+}
