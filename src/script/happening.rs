@@ -116,6 +116,7 @@ impl<'a> Happening<'a> {
             | Event::Remark(_)
             | Event::Room(_)
             | Event::Roster(_)
+            | Event::Request(_)
             | Event::Subscription { .. } => plain,
         }
     }

@@ -203,6 +203,10 @@ fn check_finds_every_mistake_at_once_and_touches_no_network() {
         assert!(place.1.is_some_and(|line| line.parse::<u32>().is_ok()), "file:line:column: {line}");
         assert!(place.2.is_some_and(|column| column.parse::<u32>().is_ok()), "file:line:column: {line}");
     }
+    let sarif: Value =
+        serde_json::from_slice(&world.command(&["check", "--format", "sarif"]).stdout).expect("JSON");
+    let results = sarif["runs"][0]["results"].as_array().expect("results");
+    assert_eq!((&sarif["version"], results.len()), (&Value::from("2.1.0"), stdout.lines().count()));
     world.bot("echo", "scripts: [scripts/echo.rhai]");
     world.write();
     assert!(world.command(&["check", "--deny-warnings"]).status.success());
