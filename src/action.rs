@@ -53,6 +53,7 @@ impl Action {
             | Self::Message(_)
             | Self::Presence { .. }
             | Self::PresenceTo { .. }
+            | Self::Respond { .. }
             | Self::Room { .. }
             | Self::RosterRemove { .. }
             | Self::RosterSet { .. }

@@ -189,7 +189,8 @@ pub fn answer(request: &Request<'_>, account: &Account<'_>) -> Option<Answer> {
 
 /// Whether requests of that namespace are answered here or not at all: scripts do not get them.
 pub fn is_known(ns: &str) -> bool {
-    ns == crate::ns::ROSTER || EXTENSIONS.iter().any(|extension| extension.namespaces().contains(&ns))
+    [crate::ns::ROSTER, blocking::PRIVACY].contains(&ns)
+        || EXTENSIONS.iter().any(|extension| extension.namespaces().contains(&ns))
 }
 
 /// Whether some extension has made use of this child of a message.

@@ -24,7 +24,7 @@ pub(super) const AREA: Area = Area {
     functions: &[
         Function::new(
             "iq.result(payload: string or Xml)",
-            "Answers with a result; `iq.result()` with an empty one.",
+            "Answers with a result.",
             r#"on("iq:urn:example:stock", |iq| {
     let left = store::get("stock/" + iq.xml.attr("item"));
     if left == () { return iq.error("item-not-found"); }
@@ -32,8 +32,18 @@ pub(super) const AREA: Area = Area {
 });"#,
         ),
         Function::new(
+            "iq.result()",
+            "Answers with an empty result.",
+            r#"on("iq:urn:example:stock", |iq| iq.result());"#,
+        ),
+        Function::new(
+            "iq.error(condition: string)",
+            "Answers with an error: a condition of RFC 6120 such as `item-not-found`, `forbidden` or `bad-request`.",
+            r#"on("iq:urn:example:stock", |iq| iq.error("item-not-found"));"#,
+        ),
+        Function::new(
             "iq.error(condition: string, text: string)",
-            "Answers with an error: a condition of RFC 6120 such as `item-not-found`, `forbidden` or `bad-request`, and words for people, which may be left out.",
+            "The same with words for people.",
             r#"on("iq:urn:example:stock", |iq| iq.error("forbidden", "not for you"));"#,
         ),
         Function::new(
