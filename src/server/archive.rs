@@ -144,9 +144,7 @@ impl Domain {
     ) {
         let bare = to.to_bare();
         // Whoever else has written such an id has made it up.
-        message.retain_children(|child| {
-            !(child.is("stanza-id", stanza_ids::NS) && child.attr("by") == Some(bare.as_str()))
-        });
+        stanza_ids::take_out(message, &bare);
         let kind = message.attr("type");
         if !self.archives()
             || !is_storable(message)
@@ -161,8 +159,7 @@ impl Domain {
             self.put(now, &from, &sent);
         }
         if let Some(id) = self.put(now, &bare, message) {
-            let stanza_id = Element::new("stanza-id", stanza_ids::NS).with_attr("by", bare.as_str());
-            message.push(stanza_id.with_attr("id", id));
+            message.push(stanza_ids::stanza_id(&bare, &id));
         }
     }
 

@@ -78,7 +78,8 @@ impl Domain {
         if name.local().is_some() {
             return Err(JidError::Domain);
         }
-        let rooms = Rooms::new(format!("rooms.{name}"));
+        let mut ids = IdSource::new(seed);
+        let rooms = Rooms::new(format!("rooms.{name}"), IdSource::new(ids.fork()));
         Ok(Self {
             name,
             accounts: HashMap::new(),
@@ -86,7 +87,7 @@ impl Domain {
             rooms,
             hosts: BTreeSet::new(),
             other_rooms: BTreeMap::new(),
-            ids: IdSource::new(seed),
+            ids,
             open_registration,
             stored: 0,
             archived: 0,
@@ -114,7 +115,9 @@ impl Domain {
     /// Serves a further host of rooms.
     pub fn serve_rooms(&mut self, host: &str) {
         if host != self.rooms.host() {
-            self.other_rooms.entry(host.to_owned()).or_insert_with(|| Rooms::new(host.to_owned()));
+            let ids = &mut self.ids;
+            let rooms = || Rooms::new(host.to_owned(), IdSource::new(ids.fork()));
+            self.other_rooms.entry(host.to_owned()).or_insert_with(rooms);
         }
     }
 

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
+use crate::ids::IdSource;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
 use crate::stanza::{ErrorKind, StanzaError};
+use crate::xep::stanza_ids;
 use crate::xml::Element;
 
 use super::room_config::RoomConfig;
@@ -31,6 +33,8 @@ pub struct Room {
     outcasts: Vec<BareJid>,
     history: VecDeque<(Timestamp, Element)>,
     subject: Element,
+    /// From which what is said gets its ids, XEP-0359.
+    ids: IdSource,
 }
 
 /// One session in the room.
@@ -57,7 +61,7 @@ pub enum Departure {
 
 impl Room {
     /// An empty room that belongs to `owner`.
-    pub fn new(jid: BareJid, owner: BareJid) -> Self {
+    pub fn new(jid: BareJid, owner: BareJid, ids: IdSource) -> Self {
         let subject = Element::new("message", ns::CLIENT)
             .with_attr("type", "groupchat")
             .with_attr("from", jid.as_str())
@@ -71,6 +75,7 @@ impl Room {
             outcasts: Vec::new(),
             history: VecDeque::new(),
             subject,
+            ids,
         }
     }
 
@@ -177,6 +182,8 @@ impl Room {
             let own_delay = c.is("delay", DELAY) && c.attr("from") == Some(self.jid.as_str());
             !is_room_word(c) && !own_delay
         });
+        stanza_ids::take_out(&mut message, &self.jid);
+        message.push(stanza_ids::stanza_id(&self.jid, &self.ids.next_id()));
         if sets_subject {
             self.subject = message.clone();
         } else if message.has_child("body", ns::CLIENT) {
@@ -203,6 +210,7 @@ impl Room {
         copy.set_attr("to", occupant.real.as_str());
         if stanza.name() == "message" {
             copy.retain_children(|c| !is_room_word(c));
+            stanza_ids::take_out(&mut copy, &self.jid);
             copy.push(Element::new("x", MUC_USER));
         }
         out.push((occupant.real.clone().into(), copy));
@@ -446,6 +454,7 @@ fn refuse_with(stanza: &Element, refused: &StanzaError, out: &mut Mail) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Seed;
 
     #[test]
     fn a_newcomer_gets_presences_then_itself_then_history_then_subject() {
@@ -494,8 +503,45 @@ mod tests {
         let mut out = Vec::new();
         room.on_groupchat(Timestamp::UNIX_EPOCH, &real("bo"), &forged, &mut out);
         assert_eq!(out.len(), 2);
-        assert!(out.iter().all(|(_, e)| e.children().count() == 1));
+        assert!(out.iter().all(|(_, e)| e.children().count() == 2 && !e.has_child("delay", DELAY)));
         assert_eq!(out[1].1.attr("from"), Some("den@rooms.demo.localhost/bo"));
+    }
+
+    // XEP-0359 §3
+    #[test]
+    fn what_is_said_has_one_id_of_the_room_and_keeps_it() {
+        let forged =
+            |id| stanza_ids::stanza_id(&BareJid::parse("den@rooms.demo.localhost").expect("valid"), id);
+        let other =
+            || stanza_ids::stanza_id(&BareJid::parse("else@demo.localhost").expect("valid"), "theirs");
+        let mut room = room_with(&["ann", "bo"]);
+        let mut out = Vec::new();
+        let said = message("hi").with_child(forged("forged")).with_child(other());
+        room.on_groupchat(Timestamp::UNIX_EPOCH, &real("bo"), &said, &mut out);
+        room.on_groupchat(Timestamp::UNIX_EPOCH, &real("bo"), &message("ho"), &mut out);
+        let past = join(&mut room, "cy", None);
+        let ids = |mail: &Mail| -> Vec<String> {
+            let talk = mail.iter().filter(|(_, e)| e.has_child("body", ns::CLIENT));
+            let payloads = talk.map(|(_, e)| e.children().cloned().collect::<Vec<_>>());
+            payloads
+                .map(|all| stanza_ids::trusted(&all, &room.jid, true).expect("one id of the room"))
+                .collect()
+        };
+        let said = ids(&out);
+        assert_eq!((said.len(), &said[0], &said[2]), (4, &said[1], &said[3]));
+        assert_ne!(said[0], said[2]);
+        assert_eq!(ids(&past), [said[0].clone(), said[2].clone()]);
+        assert!(!said.contains(&"forged".to_owned()));
+        assert!(out[0].1.children().any(|child| *child == other()));
+
+        let mut out = Vec::new();
+        room.on_private(
+            &real("bo"),
+            "ann",
+            &message("psst").with_attr("type", "chat").with_child(forged("x")),
+            &mut out,
+        );
+        assert!(!out[0].1.has_child("stanza-id", stanza_ids::NS));
     }
 
     #[test]
@@ -553,7 +599,7 @@ mod tests {
 
     fn room_with(names: &[&str]) -> Room {
         let jid = BareJid::parse("den@rooms.demo.localhost").expect("a bare JID");
-        let mut room = Room::new(jid, real("ann").to_bare());
+        let mut room = Room::new(jid, real("ann").to_bare(), IdSource::new(Seed([7; 32])));
         for name in names {
             join(&mut room, name, None);
         }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::ids::IdSource;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
 use crate::stanza::StanzaError;
+use crate::xep::stanza_ids;
 use crate::xml::Element;
 
 use super::room::{Departure, Mail, Room};
@@ -24,12 +26,13 @@ pub struct Rooms {
     rooms: BTreeMap<String, Room>,
     /// Where each session is, so that its end costs only its own rooms.
     joined: BTreeMap<FullJid, Vec<String>>,
+    ids: IdSource,
 }
 
 impl Rooms {
     /// The service on this host, without rooms.
-    pub fn new(host: String) -> Self {
-        Self { host, rooms: BTreeMap::new(), joined: BTreeMap::new() }
+    pub fn new(host: String, ids: IdSource) -> Self {
+        Self { host, rooms: BTreeMap::new(), joined: BTreeMap::new(), ids }
     }
 
     /// Where the rooms live.
@@ -94,7 +97,8 @@ impl Rooms {
                     if self.rooms.len() >= MAX_ROOMS {
                         return answer(stanza, real, Err(refusal("resource-constraint")), out);
                     }
-                    self.rooms.insert(name.to_owned(), Room::new(to.to_bare(), real.to_bare()));
+                    let room = Room::new(to.to_bare(), real.to_bare(), IdSource::new(self.ids.fork()));
+                    self.rooms.insert(name.to_owned(), room);
                 }
                 let Some(room) = self.rooms.get_mut(name) else { return };
                 room.on_available(now, real, nick, stanza, out);
@@ -293,6 +297,7 @@ fn room_info(room: &Room) -> Element {
     [
         feature(MUC),
         feature(SELF_PING),
+        feature(stanza_ids::NS),
         or(config.password.is_some(), "muc_passwordprotected", "muc_unsecured"),
         or(config.public, "muc_public", "muc_hidden"),
         or(config.persistent, "muc_persistent", "muc_temporary"),
@@ -345,6 +350,7 @@ fn answer(stanza: &Element, real: &FullJid, outcome: Result<Option<Element>, Sta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Seed;
 
     #[test]
     fn a_room_begins_with_its_first_and_ends_with_its_last_occupant() {
@@ -413,7 +419,7 @@ mod tests {
     }
 
     fn rooms() -> Rooms {
-        Rooms::new("rooms.x".to_owned())
+        Rooms::new("rooms.x".to_owned(), IdSource::new(Seed([7; 32])))
     }
 
     fn join(rooms: &mut Rooms, name: &str) {

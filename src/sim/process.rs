@@ -69,6 +69,8 @@ pub(super) struct Process {
     handled: Handled,
     epoch: u32,
     online: bool,
+    /// The scripts have not seen the rooms as they are.
+    rooms_changed: bool,
     /// For the pool, which takes no more at the moment.
     outgoing: VecDeque<Delivery>,
     waiting: VecDeque<(i64, Element)>,
@@ -157,6 +159,7 @@ impl Process {
             handled: Handled::default(),
             epoch: 0,
             online: false,
+            rooms_changed: true,
             outgoing: VecDeque::new(),
             waiting,
             in_flight: VecDeque::new(),
@@ -375,8 +378,7 @@ impl Process {
                     parts += 1;
                 }
                 SessionOutput::SaveRoster(roster) => self.save_roster(&roster),
-                // Nobody looks at the rooms' standing from outside.
-                SessionOutput::RoomsChanged => {}
+                SessionOutput::RoomsChanged => self.rooms_changed = true,
                 // A process of the simulation begins a session of its own.
                 SessionOutput::CaughtUp { .. }
                 | SessionOutput::LoggedIn { .. }
@@ -410,8 +412,12 @@ impl Process {
         self.outgoing.push_back(Delivery { event, number, key });
     }
 
-    /// Hands the pool what its queue takes; `true` if it took something.
+    /// Hands the pool what its queue takes; `true` if it took something. Scripts see the rooms as they are before they
+    /// hear what happened there.
     pub fn feed(&mut self) -> bool {
+        if std::mem::take(&mut self.rooms_changed) {
+            self.handle.show_rooms(Arc::new(self.session.rooms_view()));
+        }
         let mut moved = false;
         while let Some(delivery) = self.outgoing.pop_front() {
             if let Err(QueueFull(delivery)) = self.handle.deliver(delivery) {

@@ -255,7 +255,7 @@ impl Played {
                     Some((room, false)) => To::Room(room),
                     None => To::Bot,
                 };
-                let id = self.world.send(&who, to, children(what))?;
+                let id = self.world.send(&who, to, children(&self.as_known(what, room.as_ref())))?;
                 if let Some((room, whispered)) = &room {
                     self.note(&id, room, *whispered);
                 }
@@ -275,6 +275,19 @@ impl Played {
             self.said.pop_front();
         }
         self.said.push_back((id.to_owned(), room.clone(), whispered));
+    }
+
+    /// What people do to a message of a room names it as the room does; a correction as its sender did. XEP-0308 §3,
+    /// XEP-0424 §5.1, XEP-0444 §3.1
+    fn as_known(&self, what: &Sent, room: Option<&(BareJid, bool)>) -> Sent {
+        let Some((room, false)) = room else { return what.clone() };
+        match what {
+            Sent::Edit { .. } | Sent::Text(_) => what.clone(),
+            Sent::Reaction { id, emoji } => {
+                Sent::Reaction { id: self.world.id_in(room, id), emoji: emoji.clone() }
+            }
+            Sent::Retraction { id } => Sent::Retraction { id: self.world.id_in(room, id) },
+        }
     }
 
     /// What is done to a message is done where it was said.

@@ -108,6 +108,8 @@ pub struct World {
     people: BTreeMap<BareJid, Person>,
     /// Who is in which room.
     present: BTreeSet<(BareJid, BareJid)>,
+    /// What is said in rooms: where and with which id, and the id that the room gave it.
+    named: BTreeMap<(BareJid, String), String>,
     ears: Ears,
     ids: IdSource,
     lines: VecDeque<Line>,
@@ -153,6 +155,7 @@ impl World {
             server_due: None,
             people: BTreeMap::new(),
             present: BTreeSet::new(),
+            named: BTreeMap::new(),
             ears: Ears::default(),
             ids,
             lines: VecDeque::new(),
@@ -497,6 +500,7 @@ impl World {
         let from = stanza.attr("from").and_then(|from| Jid::from_wire(from).ok());
         let Some(from) = from else { return };
         self.gesture(who, &from, stanza);
+        self.name(&from, stanza);
         if stanza.name() != "message" {
             return;
         }

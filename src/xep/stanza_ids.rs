@@ -46,6 +46,21 @@ pub fn trusted(payloads: &[Element], by: &BareJid, announced: bool) -> Option<St
     }
 }
 
+/// Takes out what others have written as ids of `by`, §3.2. Where there are more ids than servers and rooms together
+/// write, all of them go.
+pub fn take_out(message: &mut Element, by: &BareJid) {
+    let many = message.children().filter(|child| child.is("stanza-id", NS)).nth(MOST).is_some();
+    let is_by = |child: &Element| {
+        child.attr("by").and_then(|text| Jid::from_wire(text).ok()).is_some_and(|jid| jid == **by)
+    };
+    message.retain_children(|child| !(child.is("stanza-id", NS) && (many || is_by(child))));
+}
+
+/// The id that `by` gives.
+pub fn stanza_id(by: &BareJid, id: &str) -> Element {
+    Element::new("stanza-id", NS).with_attr("by", by.as_str()).with_attr("id", id)
+}
+
 /// Ids of one stanza that are looked at.
 const MOST: usize = 8;
 
@@ -74,5 +89,24 @@ mod tests {
             trusted(&ids, true)
         };
         assert_eq!((among(7).as_deref(), among(8)), (Some("real"), None));
+    }
+    // §3.2: however its address is written.
+    #[test]
+    fn what_others_wrote_as_ones_own_id_is_taken_out() {
+        let room = BareJid::parse("den@rooms.example.org").expect("an address");
+        let id = |by: &str| Element::new("stanza-id", NS).with_attr("by", by).with_attr("id", "x");
+        let left = |ids: &[Element]| {
+            let mut message =
+                ids.iter().cloned().fold(Element::new("message", crate::ns::CLIENT), Element::with_child);
+            take_out(&mut message, &room);
+            message.children().filter_map(|id| id.attr("by")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let others = [id("evil@example.org"), id("den@rooms.example.org/nick"), id("")];
+        assert_eq!(left(&others).len(), 3);
+        assert!(
+            left(&[stanza_id(&room, "y"), id("DEN@Rooms.example.org"), id("den@rooms.example.org.")])
+                .is_empty()
+        );
+        assert!(left(&vec![id("evil@example.org"); MOST + 1]).is_empty());
     }
 }

@@ -37,6 +37,71 @@ fn every_example_of_the_reference_passes_and_checks() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A room of the simulated world looks to a script as a room of a server does.
+#[test]
+fn scripts_see_their_rooms_and_react_in_them() {
+    seen(
+        r#"test("rooms", || {
+            let t = sim("seer.rhai", #{ rooms: ["team@rooms.example.org"] });
+            let team = t.room("team@rooms.example.org");
+            let ann = t.user("ann");
+            ann.says("where");
+            ann.expect_exact("true: seer");
+            team.say("ann", "one");
+            team.say("bob", "two");
+            team.expect_reaction("👀");
+            team.expect_reaction("👀");
+            ann.says("where");
+            ann.expect_exact("true: ann bob seer");
+            t.user("bob").leaves(team.jid);
+            ann.says("where");
+            ann.expect_exact("true: ann seer");
+            team.kick(307);
+            ann.says("where");
+            ann.expect_exact("false:");
+            t.advance("1h");
+            t.crash();
+            t.start();
+            ann.says("where");
+            ann.expect_exact("true: ann seer");
+            t.link_down();
+            t.link_up();
+            ann.says("where");
+            ann.expect_exact("true: ann seer");
+        });"#,
+    );
+    seen(
+        r#"test("names", || {
+            let t = sim("seer.rhai", #{ rooms: ["team@rooms.example.org"] });
+            let team = t.room("team@rooms.example.org");
+            let said = team.say("ann", "one");
+            let ann = t.user("ann");
+            ann.reacts(said, "👍");
+            team.expect_exact("ann: 👍 to one");
+            ann.edits(said, "two");
+            ann.retracts(said);
+            team.expect_exact("one is gone");
+        });"#,
+    );
+}
+
+/// Passes with a script that tells what it sees of its room.
+fn seen(test: &str) {
+    let folder = scripts(&[("seer.rhai", SEER)]);
+    let outcomes = in_folder(&folder, test).expect("it can be read");
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{test}\n{outcomes:#?}");
+}
+
+const SEER: &str = r#"
+on("room", |m| { store::set(m.stanza_id, m.text); if !m.react("👀") { m.reply("no reaction"); } });
+on("message", |m| {
+    let team = room("team@rooms.example.org");
+    m.reply(text::strip(`${team.joined}: ${team.occupants().map(|who| who.nick).join(" ")}`));
+});
+on("reaction", |n| room(n.room).say(`${n.nick}: ${n.emojis[0]} to ${store::get(n.about)}`));
+on("retract", |n| room(n.room).say(store::get(n.about) + " is gone"));
+"#;
+
 #[test]
 fn the_tests_of_the_page_pass() {
     let page = include_str!("../../docs/testing.md");

@@ -15,6 +15,9 @@ use crate::xml::Element;
 /// Gestures that are kept until somebody looks.
 const KEPT: usize = 10_000;
 
+/// Messages in rooms whose ids are known.
+const NAMED: usize = 10_000;
+
 /// To whom somebody sends.
 #[derive(Clone, Copy, Debug)]
 pub enum To<'a> {
@@ -143,6 +146,27 @@ impl World {
         self.settle()?;
         let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         answer.ok_or(Broken::NotNow { what: "the webhook has not answered" })
+    }
+
+    /// The id under which all in a room know a message: the one that the room gave it, where it gave one. XEP-0444 §3.1
+    pub fn id_in(&self, room: &BareJid, id: &str) -> String {
+        let known = self.named.get(&(room.clone(), id.to_owned()));
+        known.cloned().unwrap_or_else(|| id.to_owned())
+    }
+
+    /// Somebody has heard a message in a room.
+    pub(super) fn name(&mut self, from: &Jid, stanza: &Element) {
+        if stanza.name() != "message" || stanza.attr("type") != Some("groupchat") || self.named.len() >= NAMED
+        {
+            return;
+        }
+        let room = from.to_bare();
+        let by_room =
+            |id: &&Element| id.is("stanza-id", "urn:xmpp:sid:0") && id.attr("by") == Some(room.as_str());
+        let given = stanza.children().find(by_room).and_then(|id| id.attr("id"));
+        if let (Some(id), Some(given)) = (stanza.attr("id"), given) {
+            self.named.insert((room.clone(), id.to_owned()), given.to_owned());
+        }
     }
 
     /// What the bot has done without words since the last look.
