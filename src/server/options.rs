@@ -25,6 +25,8 @@ pub struct ServerOptions {
     pub certificates: Certificates,
     /// How long the session of a lost connection waits for its resumption, XEP-0198.
     pub resumption: Duration,
+    /// Where clients are told to resume, if not at the usual place, XEP-0198 §5.
+    pub location: Option<String>,
     /// What clients may log in with; `-PLUS` is offered only where TLS has binding data.
     pub mechanisms: Vec<Mechanism>,
     /// Iterations of PBKDF2 for SCRAM; RFC 7677 wants at least 4096.
@@ -57,6 +59,7 @@ impl Default for ServerOptions {
             open_registration: false,
             certificates: Certificates::Fresh,
             resumption: Duration::from_secs(300),
+            location: None,
             mechanisms: MECHANISMS
                 .iter()
                 .map(|(_, mechanism)| *mechanism)

@@ -251,7 +251,7 @@ fn assemble(
     let receiving = Receiving {
         mechanisms: options.mechanisms.clone(),
         iterations: options.iterations,
-        management: Some(Resumable { max, location: None }),
+        management: Some(Resumable { max, location: options.location.clone() }),
         registration: options.open_registration,
         features: vec![Element::new("ver", ns::ROSTER_VERSIONING), Element::new("sub", ns::PRE_APPROVAL)],
         ..Receiving::new(domain.name(), ids.next_bytes())

@@ -4,8 +4,10 @@
 
 pub mod archive;
 mod asked;
+mod askers;
 mod authors;
 mod blocking;
+mod bucket;
 mod commands;
 mod hosted;
 mod incoming;
@@ -34,6 +36,7 @@ use tracing::{debug, warn};
 
 use self::archive::{Marks, Reading};
 use self::asked::Asked;
+use self::askers::Askers;
 use self::authors::Authors;
 use self::commands::Owed;
 use self::login::Login;
@@ -177,6 +180,8 @@ pub struct Session {
     pending: Pending,
     /// What others ask and a script answers.
     asked: Asked,
+    /// How much others may still ask.
+    askers: Askers,
     roster: Roster,
     /// The roster changed since it was last given out to be stored.
     roster_changed: bool,
@@ -228,6 +233,7 @@ impl Session {
             login: Login::default(),
             pending: Pending::default(),
             asked: Asked::default(),
+            askers: Askers::default(),
             roster: Roster::cached(
                 config.roster.clone().or(config.hosted.then(CachedRoster::hosted)).as_ref(),
             ),
@@ -337,7 +343,9 @@ impl Session {
         self.marks = Marks::default();
         let stanza = match Stanza::parse(element) {
             Ok(stanza) => stanza,
-            Err(Malformed::Answer { head, error }) if self.is_for_us(&head) => {
+            Err(Malformed::Answer { head, error })
+                if self.is_for_us(&head) && self.heeds(now, head.from.as_ref()) =>
+            {
                 return self.send(iq::answer(&head, Err(error)));
             }
             Err(Malformed::Answer { .. }) => return,

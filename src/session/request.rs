@@ -15,6 +15,10 @@ use crate::xml::Element;
 
 impl Session {
     pub(super) fn on_iq(&mut self, now: Moment, iq: Iq) {
+        let asks = matches!(iq.kind, IqKind::Get(_) | IqKind::Set(_));
+        if asks && !self.heeds(now, iq.head.from.as_ref()) {
+            return;
+        }
         match iq.kind {
             IqKind::Get(payload) => self.on_request(now, &iq.head, false, &payload),
             IqKind::Set(payload) => self.on_request(now, &iq.head, true, &payload),

@@ -31,6 +31,19 @@ impl<K: Ord + Clone, V> Window<K, V> {
         true
     }
 
+    /// What is noted about `key`; where it is new, `first` is noted.
+    pub fn entry(&mut self, key: K, first: impl FnOnce() -> V) -> &mut V {
+        if !self.known.contains_key(&key) {
+            self.order.push_back(key.clone());
+            if self.order.len() > self.limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.entry(key).or_insert_with(first)
+    }
+
     /// Changes what was noted about each.
     pub fn change(&mut self, mut with: impl FnMut(&K, &mut V)) {
         self.known.iter_mut().for_each(|(key, note)| with(key, note));

@@ -341,6 +341,9 @@ impl Process {
     fn on_stream_end(&mut self, now: Moment) {
         if let Some(mut stream) = self.stream.take() {
             self.management = stream.abandon();
+            if let Some(management) = &mut self.management {
+                management.disconnected(now.at);
+            }
         }
         self.session.on_offline(now);
         self.retry_at = Some(now.at + RECONNECT);

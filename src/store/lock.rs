@@ -3,12 +3,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::store::error::StoreError;
 
 /// Holds the folder as long as it lives. The system lets go of it when the process ends, however it ends.
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
+    /// When the process before has last shown that it lives.
+    pub(super) left: Option<SystemTime>,
 }
 
 /// A folder that goes away with this value.
@@ -37,11 +40,18 @@ impl FolderLock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(&error)),
         }
+        let left = file.metadata().and_then(|metadata| metadata.modified()).ok();
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(|error| failed(&error))?;
-        Ok(Self { _file: file })
+        Ok(Self { file, left })
+    }
+
+    /// Leaves a sign of life for the next process.
+    pub(super) fn show_life(&self, now: SystemTime) {
+        // Without it the next process thinks that this one has ended earlier, and begins sessions anew.
+        drop(self.file.set_modified(now));
     }
 }
 

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -28,7 +29,7 @@ use crate::store::error::StoreError;
 use crate::store::lock::{FolderLock, ScratchFolder};
 use crate::store::reader::StoreReader;
 use crate::store::session::{Forget, Number, Received, SessionRow};
-use crate::store::writer::{Workplace, Writer};
+use crate::store::writer::{SWEEP_EVERY, Workplace, Writer};
 
 /// The store of one process. Clones share it; the last one to go commits what is queued and closes.
 #[derive(Clone)]
@@ -229,6 +230,7 @@ struct Shared {
     folder: PathBuf,
     clock: Clock,
     queue: usize,
+    left: Option<Timestamp>,
     timer_ids: AtomicI64,
 }
 
@@ -304,6 +306,11 @@ impl Store {
         &self.shared.folder
     }
 
+    /// The latest moment at which the process before may have lived, two minutes late at most. `None`: nobody can tell.
+    pub fn left_at(&self) -> Option<Timestamp> {
+        self.shared.left
+    }
+
     /// A connection to read by; one per thread.
     pub fn reader(&self) -> Result<StoreReader, StoreError> {
         StoreReader::open(&self.shared.folder.join(schema::FILE), Arc::clone(&self.shared.clock))
@@ -350,7 +357,8 @@ impl Store {
         let reader = StoreReader::open(&path, Arc::clone(&options.clock))?;
         let timer_ids = AtomicI64::new(reader.last_timer_id()? + 1);
         let clock = Arc::clone(&options.clock);
-        let place = Workplace { connection, path, limits: options.limits, clock, _lock: lock };
+        let left = lock.left.and_then(|left| latest_life(left, clock()));
+        let place = Workplace { connection, path, limits: options.limits, clock, lock };
         let writer = Writer::start(place)?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -360,10 +368,17 @@ impl Store {
                 folder: dir.to_owned(),
                 clock: options.clock,
                 queue: options.limits.queue,
+                left,
                 timer_ids,
             }),
         })
     }
+}
+
+/// A process that was killed lived on for a while after its last sign.
+fn latest_life(sign: SystemTime, now: Timestamp) -> Option<Timestamp> {
+    let sign = Timestamp::try_from(sign).ok()?;
+    Some(sign.checked_add(2 * SWEEP_EVERY).ok()?.min(now))
 }
 
 impl Default for StoreOptions {

@@ -28,7 +28,7 @@ pub(super) struct Workplace {
     pub(super) limits: Limits,
     pub(super) clock: Clock,
     /// Let go of after the connection is closed.
-    pub(super) _lock: FolderLock,
+    pub(super) lock: FolderLock,
 }
 
 impl Writer {
@@ -142,9 +142,11 @@ impl Work {
             }
             if self.swept.elapsed() >= SWEEP_EVERY {
                 self.swept = Instant::now();
+                self.show_life();
                 self.sweep();
             }
         }
+        self.show_life();
         if self.broken.is_none() {
             self.checkpoint();
         }
@@ -256,6 +258,10 @@ impl Work {
         }
     }
 
+    fn show_life(&self) {
+        self.place.lock.show_life((self.place.clock)().into());
+    }
+
     fn checkpoint(&self) {
         let result = self.place.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(failure) = result {
@@ -289,7 +295,8 @@ impl Drop for Work {
 /// Batches in one transaction, so that the first of a long queue does not wait for the last.
 const GROUP: usize = 1024;
 
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often what has expired is removed, and a sign of life is left.
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// About 10 ms of work.
 const SWEEP_ROWS: usize = 2000;

@@ -113,8 +113,11 @@ impl Initiator {
                 self.on_session(core, now, &element);
             }
             Phase::AwaitEnabled if element.is("enabled", ns::SM) => {
+                let mut granted = Granted::from_element(&element);
+                // Where to go is believed only of a server that has shown who it is.
+                granted.location = granted.location.filter(|_| core.trusted);
                 if let Some(fresh) = &mut self.fresh {
-                    fresh.enabled(Granted::from_element(&element));
+                    fresh.enabled(granted);
                 }
                 self.finish(core, now);
             }
@@ -129,6 +132,9 @@ impl Initiator {
 
     /// Takes the first step that is offered, possible and wanted.
     fn take_step(&mut self, core: &mut Core, now: Instant) {
+        if let Some(session) = &mut core.session {
+            session.expire(now);
+        }
         let step = features::steps(self.standing, &self.features).find(|step| self.wants(*step, core));
         self.taken.extend(step);
         match step {

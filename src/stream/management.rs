@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ pub struct Management {
     jid: Option<FullJid>,
     location: Option<String>,
     resume_max: Option<u32>,
+    /// From here on no resumption is tried; nothing while it is not known when the connection was lost.
+    until: Option<Instant>,
     /// Stanzas received on the wire.
     inbound: u32,
     /// Stanzas the owner has made safe; never ahead of `inbound` and `repeated` together.
@@ -42,6 +45,23 @@ pub struct Management {
     exact: bool,
     /// Taken over from a process that is gone: only the peer knows how many stanzas were sent.
     adopted: bool,
+}
+
+/// What a process that is gone has left of its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// `id` for `<resume previd=''/>`.
+    pub id: String,
+    /// The address bound in it.
+    pub jid: FullJid,
+    /// Where the server wants it to be resumed.
+    pub location: Option<String>,
+    /// Seconds for which the server keeps it after a loss, where it said so.
+    pub max: Option<u32>,
+    /// Inbound stanzas of it that are safe.
+    pub handled: u32,
+    /// From here on no resumption is tried.
+    pub until: Option<Instant>,
 }
 
 /// Why an export is no session.
@@ -70,6 +90,7 @@ impl Management {
             jid: None,
             location: None,
             resume_max: None,
+            until: None,
             inbound: 0,
             handled: 0,
             repeated: 0,
@@ -84,16 +105,19 @@ impl Management {
         }
     }
 
-    /// The session of a process that is gone, of which `handled` inbound stanzas are safe. What that process had sent
+    /// The session of a process that is gone. What that process had sent
     /// is not in here: its owner learns from [`StreamEvent::Online`] or [`StreamEvent::Lost`] how much has arrived.
     ///
     /// [`StreamEvent::Online`]: crate::stream::StreamEvent::Online
     /// [`StreamEvent::Lost`]: crate::stream::StreamEvent::Lost
-    pub fn adopt(id: String, jid: FullJid, location: Option<String>, handled: u32) -> Self {
+    pub fn adopt(left: Left) -> Self {
+        let Left { id, jid, location, max, handled, until } = left;
         Self {
             id: Some(id),
             jid: Some(jid),
             location,
+            resume_max: max,
+            until,
             inbound: handled,
             handled,
             adopted: true,
@@ -129,6 +153,18 @@ impl Management {
     /// How many seconds after the loss the server keeps the session; its default where `None`.
     pub fn resume_max(&self) -> Option<u32> {
         self.resume_max
+    }
+
+    /// The connection is gone: the server counts from now on. Between two attempts to resume it changes nothing.
+    pub fn disconnected(&mut self, at: Instant) {
+        self.until.get_or_insert(at + kept_for(self.resume_max));
+    }
+
+    /// Gives up resumption where the server keeps the session no longer.
+    pub fn expire(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| until <= now) {
+            self.forget();
+        }
     }
 
     /// Inbound stanzas that are safe: the `h` of a resumption.
@@ -208,6 +244,7 @@ impl Management {
                 Value::Null => None,
                 _ => Some(number(value, "max")?),
             },
+            until: None,
             inbound: handled,
             handled,
             repeated: 0,
@@ -311,6 +348,7 @@ impl Management {
     /// The peer resumed and told what it has; nothing more goes out before [`released`](Self::released).
     pub(super) fn resumed(&mut self) {
         self.exact = true;
+        self.until = None;
     }
 
     /// From here on stanzas are on their way again, so an end leaves open which arrived.
@@ -354,9 +392,15 @@ impl Granted {
         Self {
             id: attr("id").filter(|_| resume).map(str::to_owned),
             location: attr("location").map(str::to_owned),
-            max: attr("max").and_then(|max| max.parse().ok()),
+            max: attr("max").and_then(|max| max.parse().ok()).filter(|max| *max > 0),
         }
     }
+}
+
+/// How long after the loss of its connection a session is worth resuming: what the server says; where it says
+/// nothing, an hour, which is longer than servers are known to keep one.
+pub fn kept_for(max: Option<u32>) -> Duration {
+    Duration::from_secs(max.unwrap_or(3_600).into())
 }
 
 /// The `h` of an element, where it is a number.
@@ -539,6 +583,46 @@ mod tests {
         session.count_attempt();
         assert!(session.id().is_none());
         assert_eq!((session.unacked_len(), session.is_exact()), (1, false));
+    }
+
+    /// SM-8
+    #[test]
+    fn a_session_is_resumed_only_as_long_as_the_server_keeps_it() {
+        let lost = Instant::now();
+        for (max, kept) in
+            [(Some(60), 60), (Some(86_400), 86_400), (Some(u32::MAX), u32::MAX.into()), (None, 3_600)]
+        {
+            let mut session = session_at(0);
+            session.enabled(Granted {
+                id: Some("a".to_owned()),
+                location: Some("b.example".to_owned()),
+                max,
+            });
+            session.expire(lost + Duration::from_secs(kept));
+            assert_eq!(session.id(), Some("a"), "the connection stands");
+            session.disconnected(lost);
+            session.disconnected(lost + Duration::from_secs(30));
+            session.expire(lost + Duration::from_secs(kept) - Duration::from_millis(1));
+            assert_eq!(session.id(), Some("a"), "{max:?}");
+            let mut resumed = session.clone();
+            resumed.resumed();
+            resumed.disconnected(lost + Duration::from_secs(10));
+            for session in [&mut session, &mut resumed] {
+                session.expire(lost + Duration::from_secs(kept));
+            }
+            assert_eq!((session.id(), session.location()), (None, None), "{max:?}");
+            assert_eq!(resumed.id(), Some("a"), "{max:?}: the time begins anew");
+        }
+    }
+
+    #[test]
+    fn a_time_of_zero_or_of_nonsense_is_none() {
+        for (text, expected) in
+            [("60", Some(60)), ("0", None), ("-1", None), ("", None), ("99999999999", None), ("x", None)]
+        {
+            let element = crate::xml::parse(&format!("<enabled xmlns='{}' max='{text}'/>", ns::SM));
+            assert_eq!(Granted::from_element(&element.expect("well-formed")).max, expected, "{text}");
+        }
     }
 
     /// XEP-0198 §3, SM-8: a boolean is `true` or `1`.

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use rhapsode::store::{Durability, Store};
+
 use crate::support::person::Person;
 use crate::support::process::{Process, until};
 use crate::support::world::{World, jid};
@@ -113,6 +115,53 @@ fn the_next_process_resumes_the_session_of_the_one_before_a_second_later() {
     assert_eq!(world.server().counts().resumed, 1);
     assert_eq!(ann.text("counter"), "re 2");
     assert_eq!(ann.ask("counter", "report"), "2 in all, 2 different");
+}
+
+/// SM-8: a process was killed longer ago than the server keeps its sessions. The server of this test would have it
+/// still: it is not asked.
+#[test]
+fn the_next_process_begins_anew_when_the_time_for_a_resumption_is_over() {
+    for (ago, resumed) in [(600, false), (100, true)] {
+        let world = world();
+        let first = world.online();
+        let mut ann = world.person("ann");
+        assert_eq!(ann.ask("counter", "1"), "re 1");
+        first.kill();
+        let lock =
+            std::fs::File::options().write(true).open(world.folder.join("data/lock")).expect("the lock");
+        let sign = std::time::SystemTime::now() - Duration::from_secs(ago);
+        lock.set_modified(sign).expect("our own file");
+        let second = world.online();
+        assert_eq!(second.account("counter")["resumed"], resumed, "{ago}");
+        assert_eq!(world.server().counts().resumed, u64::from(resumed));
+        assert_eq!(ann.ask("counter", "2"), "re 2");
+    }
+}
+
+/// SM-8: the same where the process before has ended in order, and has noted when.
+#[test]
+fn a_session_that_was_left_in_order_is_resumed_only_while_it_is_kept() {
+    let world = world_with(Duration::from_secs(2));
+    let first = world.online();
+    let mut ann = world.person("ann");
+    assert_eq!(ann.ask("counter", "1"), "re 1");
+    first.stop();
+    std::thread::sleep(Duration::from_millis(2_100));
+    let lost = stored_session(&world);
+    assert_eq!(lost["max"], 2, "{lost}");
+    assert!(lost["lost"].is_i64(), "{lost}");
+    let second = world.online();
+    assert_eq!(second.account("counter")["resumed"], false);
+    second.kill();
+    until("it has died", || (!second.is_running()).then_some(()));
+    assert_eq!(stored_session(&world)["lost"], serde_json::Value::Null);
+}
+
+/// What the store keeps of the bot's session, while no process has it.
+fn stored_session(world: &World) -> serde_json::Value {
+    let store = Store::open(&world.folder.join("data"), Durability::Full).expect("nobody has it");
+    let kept = store.reader().expect("a reader").session("counter").expect("it is read");
+    kept.session.expect("a session").state
 }
 
 /// What came while the bot was away, and its session was forgotten, is in the archive: handled once, in order.

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use rhapsode::server::{Server, ServerOptions};
+
+use crate::support::detour::Detour;
 use crate::support::process::{Process, until};
 use crate::support::world::{ECHO, World, jid};
 
@@ -158,6 +161,59 @@ fn a_fleet_comes_back_at_its_pace_too() {
         accounts.iter().all(|account| account["connects"] == 2 && account["state"] == "online")
     });
     assert!(kicked.elapsed() >= Duration::from_millis(2200), "after {:?}", kicked.elapsed());
+}
+
+/// SM-7: the server names a place at which its sessions are resumed.
+#[test]
+fn a_session_is_resumed_where_the_server_wants_it_and_elsewhere_when_nobody_is_there() {
+    let (world, detour) = located();
+    let process = world.online();
+    assert_eq!(detour.accepted(), 0, "the first login goes the usual way");
+    world.cut("echo");
+    assert_eq!(process.until_connects("echo", 2)["resumed"], true);
+    assert_eq!(detour.accepted(), 1);
+    // Nobody is there any more: the next try goes the usual way, and there the session is as well.
+    detour.close();
+    world.cut("echo");
+    assert_eq!(process.until_connects("echo", 3)["resumed"], true);
+    assert_eq!(world.server().counts().resumed, 2);
+    assert_eq!(world.person("ann").ask("echo", "back"), "back");
+}
+
+#[test]
+fn the_place_of_a_session_is_known_to_the_next_process() {
+    let (world, detour) = located();
+    world.online().kill();
+    let process = world.online();
+    assert_eq!(process.account("echo")["resumed"], true);
+    assert_eq!(detour.accepted(), 1);
+}
+
+/// SM-7, S-8: the place has to prove that it is the account's domain; a stranger there costs one try and no more.
+#[test]
+fn a_stranger_at_the_place_that_the_server_named_gets_nothing() {
+    let (world, detour) = located();
+    let process = world.online();
+    let stranger =
+        Server::start(ServerOptions { domain: "elsewhere.localhost".to_owned(), ..ServerOptions::default() });
+    let stranger = stranger.expect("a free port");
+    detour.lead_to(stranger.addr());
+    let began = Instant::now();
+    world.cut("echo");
+    assert_eq!(process.until_connects("echo", 2)["resumed"], true);
+    assert!(began.elapsed() < Duration::from_secs(60), "a wrong certificate there is no reason to stay away");
+    assert_eq!((detour.accepted(), stranger.counts().bound), (1, 0));
+}
+
+/// A world whose server wants its sessions to be resumed by way of a detour, and that.
+fn located() -> (World, Detour) {
+    let detour = Detour::start();
+    let location = Some(detour.address().to_string());
+    let mut world = World::with(|options| options.location = location);
+    world.script("echo", ECHO);
+    world.bot("echo", "scripts: [scripts/echo.rhai]");
+    detour.lead_to(world.server().addr());
+    (world, detour)
 }
 
 /// Seconds until the next try.

@@ -310,6 +310,12 @@ impl Talk {
                 let value = serde_json::from_str(value).expect("JSON");
                 config.resume = Some(Management::from_value(&value).expect("an export"));
             }
+            "lost" => {
+                // So many seconds ago.
+                let ago = Duration::from_secs(value.parse().expect("seconds"));
+                let session = config.resume.as_mut().expect("`set resume` stands above");
+                session.disconnected(self.now.checked_sub(ago).expect("the clock runs for a while"));
+            }
             "unverified" => self.verified = false,
             "used_scram" => config.used_scram = true,
             "window" => config.window.stanzas = value.parse().expect("a number"),

@@ -17,6 +17,7 @@ use crate::net;
 use crate::net::link::{Gone, LinkEvent, LinkOwner};
 use crate::net::{Target, TlsMode};
 use crate::stream::fault::{Fault, Next, Pause, What};
+use crate::stream::management::Management;
 use crate::stream::sasl::Credentials;
 use crate::stream::sasl::choose::Preference;
 use crate::stream::{Hangup, Initiating, Stream};
@@ -81,6 +82,8 @@ pub struct Conflicts {
     abuse: Intensity,
     redirects: u32,
     elsewhere: Option<(String, u16)>,
+    /// The present try goes where the server has sent us.
+    astray: bool,
     /// The last try did not get through: the usual way is tried next, not a server's recommendation.
     unreachable: bool,
     /// The last fault said that the password is wrong although it was right before.
@@ -95,6 +98,7 @@ impl Default for Conflicts {
             abuse: Intensity::new(2, Duration::from_secs(3600)),
             redirects: 0,
             elsewhere: None,
+            astray: false,
             unreachable: false,
             worked: false,
             refusals: 0,
@@ -108,6 +112,7 @@ impl Conflicts {
         self.redirects = 0;
         self.refusals = 0;
         self.unreachable = false;
+        self.astray = false;
         self.worked = true;
     }
 }
@@ -143,7 +148,10 @@ impl Account {
     /// Takes a place in the login queue of the server; a session to resume needs none.
     fn queue_login(&mut self, ctx: &mut Context<Self>) {
         let now = self.deps.now();
-        let at = match self.management {
+        if let Some(management) = &mut self.management {
+            management.expire(now.at);
+        }
+        let at = match self.management.as_ref().and_then(Management::id) {
             // The one stream of the component is there or not.
             None if self.is_hosted() => now.at,
             // ejabberd counts a moment longer what the connection of a killed process had brought: whoever resumes at
@@ -168,7 +176,7 @@ impl Account {
             Phase::Waiting { .. } => self.queue_login(ctx),
             Phase::Draining { then, .. } => self.close(then, ctx),
             Phase::Closing { then, .. } => {
-                self.drop_connection();
+                self.drop_connection(now);
                 self.after_close(now, then, ctx);
             }
             other => self.phase = other,
@@ -183,16 +191,23 @@ impl Account {
             return self.join(&component);
         }
         let owner = Owner { account: ctx.address(), connection: self.connection };
-        self.link = Some(net::link::spawn(self.target(), self.deps.tls.clone(), owner));
+        let recommended = self.recommended();
+        self.conflicts.astray = recommended.is_some();
+        self.link = Some(net::link::spawn(self.target(recommended), self.deps.tls.clone(), owner));
     }
 
-    fn target(&self) -> Target {
-        let configured = self.spec.server.as_ref().map(|server| (server.host.clone(), server.port));
+    /// Where the server wants us: by a redirection, or for this session (XEP-0198 §5).
+    fn recommended(&self) -> Option<(String, u16)> {
         let management = self.management.as_ref().filter(|_| !self.conflicts.unreachable);
-        let located = management.and_then(|management| management.location()).and_then(host_port);
+        let located = management.and_then(Management::location).and_then(host_port);
+        self.conflicts.elsewhere.clone().or(located)
+    }
+
+    fn target(&self, recommended: Option<(String, u16)>) -> Target {
+        let configured = self.spec.server.as_ref().map(|server| (server.host.clone(), server.port));
         Target {
             domain: self.spec.jid.domain().to_owned(),
-            server: self.conflicts.elsewhere.clone().or(located).or(configured),
+            server: recommended.or(configured),
             tls: match self.spec.tls.mode {
                 Mode::Direct => TlsMode::Direct,
                 Mode::StartTls => TlsMode::StartTls,
@@ -279,9 +294,7 @@ impl Account {
             None => {}
         }
         let was_online = self.take_online();
-        if let Some(mut stream) = self.stream.take() {
-            self.management = stream.abandon();
-        }
+        self.give_up_stream(now, was_online);
         self.session.on_offline(now);
         if was_online {
             self.tell_offline();
@@ -323,6 +336,8 @@ impl Account {
 
     /// How long to wait before the next try; `None` means until the configuration changes.
     fn verdict(&mut self, now: Moment, fault: &Fault, fraction: f64) -> Option<Duration> {
+        // An end of the session that came about there is as much the account's own as anywhere.
+        let astray = std::mem::take(&mut self.conflicts.astray) && !self.outbox.is_online();
         if !self.outbox.is_online() {
             // Whatever was wrong with where the server sent us: the next try takes the usual way.
             self.conflicts.unreachable = true;
@@ -330,6 +345,8 @@ impl Account {
         }
         match &fault.next {
             Next::Resume | Next::Reconnect => Some(self.usual_wait(now, fraction)),
+            // Neither a wrong certificate nor anything else there says something about the usual place.
+            Next::Later(_) | Next::WaitForConfig if astray => Some(self.usual_wait(now, fraction)),
             Next::ReconnectElsewhere(host) => {
                 self.conflicts.redirects += 1;
                 self.conflicts.elsewhere =
@@ -429,22 +446,34 @@ impl Account {
                 self.phase = Phase::Closing { due: now.at + CLOSING, then };
             }
             None => {
-                self.drop_connection();
+                self.drop_connection(now);
                 self.after_close(now, then, ctx);
             }
         }
     }
 
-    fn drop_connection(&mut self) {
+    fn drop_connection(&mut self, now: Moment) {
         self.leave(self.connection);
         self.connection += 1;
         self.link = None;
         self.gate = None;
-        if self.take_online() {
+        let was_online = self.take_online();
+        if was_online {
             self.tell_offline();
         }
-        if let Some(mut stream) = self.stream.take() {
-            self.management = stream.abandon();
+        self.give_up_stream(now, was_online);
+    }
+
+    /// What is left of a stream is what resumption needs, for as long as the server keeps the session.
+    fn give_up_stream(&mut self, now: Moment, was_online: bool) {
+        let Some(mut stream) = self.stream.take() else { return };
+        self.management = stream.abandon();
+        if let Some(management) = &mut self.management {
+            management.disconnected(now.at);
+            if was_online && management.id().is_some() {
+                self.lost = Some(now.wall);
+                self.keep_session();
+            }
         }
     }
 

@@ -93,6 +93,7 @@ impl Account {
             if adopted {
                 self.on_word(self.epoch, Some(peer_handled));
             }
+            self.keep_regained();
             self.renumber(now);
         } else {
             self.before = self.epoch;

@@ -1,7 +1,9 @@
 //! What the store keeps of the account's session, so that another process goes on with it: loaded at the start, written
 //! when a session begins, and told of when it is safe.
 
-use jiff::SignedDuration;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::actor::account::Account;
@@ -13,7 +15,7 @@ use crate::moment::Moment;
 use crate::session::archive::Reached;
 use crate::store::Batch;
 use crate::store::session::{Forget, Position, Received, SessionRow};
-use crate::stream::management::Management;
+use crate::stream::management::{Left, Management, kept_for};
 
 /// Safe stanzas that are written to the store although nothing else is.
 const UNSAVED: u32 = 32;
@@ -82,8 +84,13 @@ impl Account {
         let seats = strings(&row.state["seats"]);
         self.seats = seats.iter().filter_map(|seat| Jid::parse(seat).ok()).collect();
         let location = row.state["location"].as_str().map(str::to_owned);
+        self.lost = row.state["lost"].as_i64().and_then(|lost| Timestamp::from_millisecond(lost).ok());
         if let Some(id) = row.state["id"].as_str() {
-            self.management = Some(Management::adopt(id.to_owned(), jid, location, row.handled));
+            let max = row.state["max"].as_u64().and_then(|max| max.try_into().ok());
+            let lost = self.lost.or(self.deps.store.left_at());
+            let until = lost.map(|lost| resumable_until(max, lost, self.deps.now()));
+            let left = Left { id: id.to_owned(), jid, location, max, handled: row.handled, until };
+            self.management = Some(Management::adopt(left));
             self.adopted = true;
         }
     }
@@ -93,6 +100,7 @@ impl Account {
         // Never the sign of stanzas that are not counted.
         self.epoch = self.epoch.wrapping_add(1) & (u32::MAX >> 1);
         self.ledger.begin(self.epoch, 0);
+        self.lost = None;
         self.catching_up = true;
         self.present = false;
         self.announced.clear();
@@ -132,16 +140,26 @@ impl Account {
 
     /// Has the store keep what the session is.
     pub(super) fn keep_session(&mut self) {
-        let management = self.stream.as_ref().and_then(|stream| stream.management());
+        let streamed = self.stream.as_ref().and_then(|stream| stream.management());
+        let management = streamed.or(self.management.as_ref());
         let state = json!({
             "id": management.and_then(Management::id),
             "jid": self.bound.as_ref().map(ToString::to_string),
             "location": management.and_then(Management::location),
+            "max": management.and_then(Management::resume_max),
+            "lost": self.lost.map(Timestamp::as_millisecond),
             "features": self.announced,
             "present": self.present,
             "seats": self.seats.iter().map(Jid::as_str).collect::<Vec<_>>(),
         });
         self.keep_state(state);
+    }
+
+    /// The session goes on: it is lost no more.
+    pub(super) fn keep_regained(&mut self) {
+        if self.lost.take().is_some() {
+            self.keep_session();
+        }
     }
 
     fn keep_state(&mut self, state: Value) {
@@ -232,6 +250,36 @@ impl Account {
     }
 }
 
+/// Until when it makes sense to resume a session whose connection was lost at that time. A clock that was set back
+/// says nothing.
+fn resumable_until(max: Option<u32>, lost: Timestamp, now: Moment) -> Instant {
+    let gone = Duration::try_from(now.wall.duration_since(lost)).unwrap_or_default();
+    now.at + kept_for(max).saturating_sub(gone)
+}
+
 fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SM-8
+    #[test]
+    fn the_next_process_has_what_is_left_of_the_time() {
+        let now = Moment { at: Instant::now(), wall: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(2) };
+        let lost = |seconds| now.wall - SignedDuration::from_secs(seconds);
+        for (max, ago, left) in [
+            (Some(300), 0, 300),
+            (Some(300), 299, 1),
+            (Some(300), 300, 0),
+            (Some(300), 4_000, 0),
+            (Some(300), -50, 300),
+            (None, 3_500, 100),
+        ] {
+            let until = resumable_until(max, lost(ago), now);
+            assert_eq!(until.duration_since(now.at).as_secs(), left, "{max:?} {ago}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::SendError;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, WrapFuture};
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::actor::account::connect::{Conflicts, Phase};
@@ -89,6 +90,8 @@ pub struct Account {
     before: u32,
     /// The address bound in it.
     bound: Option<FullJid>,
+    /// When its connection was lost, as it is kept.
+    lost: Option<Timestamp>,
     /// The session is that of a process that is gone.
     adopted: bool,
     /// The archive was not read to its end in this session.
@@ -180,6 +183,7 @@ impl Account {
             epoch: 0,
             before: 0,
             bound: None,
+            lost: None,
             adopted: false,
             catching_up: false,
             present: false,

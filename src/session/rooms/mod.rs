@@ -6,7 +6,6 @@
 //! `invite` (who asks the account in).
 
 mod adopted;
-mod bucket;
 mod invite;
 mod join;
 mod order;
@@ -21,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use self::bucket::Bucket;
 use self::room::{Room, State};
 pub(super) use self::talk::Speaker;
 use super::Session;
@@ -29,6 +27,7 @@ use crate::event::room::RoomsView;
 use crate::jid::{BareJid, Jid};
 use crate::moment::Moment;
 use crate::secret::Password;
+use crate::session::bucket::Bucket;
 use crate::xml::Element;
 
 /// A room the account is to be in.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::bucket::Bucket;
 use super::{DesiredRoom, OCCUPANTS, OCCUPANTS_EACH, Rooms};
 use crate::event::room::{Occupant, RoomView, identify};
 use crate::jid::{BareJid, Jid};
 use crate::moment::Moment;
+use crate::session::bucket::Bucket;
 use crate::xep::disco;
 use crate::xep::{moderation, muc, occupant_id, stanza_ids};
 

@@ -245,3 +245,45 @@ fn p18_requests_that_wait_for_a_script_are_bounded() {
         assert!(sent(&got).join("").contains("service-unavailable"), "{got:?}");
     }
 }
+
+/// How many of so many requests from each of these addresses are answered, in the same moment.
+fn answers(account: &mut Account, froms: &[String], each: usize) -> usize {
+    let ask =
+        |from: &String| format!("<iq type='get' id='p' from='{from}'><ping xmlns='urn:xmpp:ping'/></iq>");
+    (0..each).map(|_| froms.iter().map(|from| sent(&account.feed(&ask(from))).len()).sum::<usize>()).sum()
+}
+
+#[test]
+fn sm12_a_flood_of_requests_is_answered_to_a_bound_and_others_are_still_answered() {
+    let mut account = Account::online("<item jid='ann@example.net' subscription='both'/>", |_| {});
+    // All resources of one address count together.
+    let flood = ["eve@example.com/1".to_owned(), "eve@example.com/2".to_owned()];
+    assert_eq!(answers(&mut account, &flood, 5_000), 60);
+    assert_eq!(answers(&mut account, &["ann@example.net/x".to_owned(), "zoe@example.com".to_owned()], 1), 2);
+    account.after(4);
+    assert_eq!(answers(&mut account, &flood, 5_000), 20);
+    account.after(1_000);
+    assert_eq!(answers(&mut account, &flood, 5_000), 60);
+}
+
+#[test]
+fn sm12_many_strangers_are_bounded_together_and_silence_neither_contacts_nor_the_server() {
+    let mut account = Account::online("<item jid='ann@example.net' subscription='both'/>", |_| {});
+    let strangers: Vec<String> = (0..2_000).map(|n| format!("e{n}@example.com/x")).collect();
+    assert_eq!(answers(&mut account, &strangers, 3), 300);
+    let known = ["ann@example.net/x", "example.org", BARE].map(str::to_owned);
+    assert_eq!(answers(&mut account, &known, 50), 150);
+    let server = ["example.org".to_owned()];
+    assert_eq!(answers(&mut account, &server, 5_000), 5_000, "the own server is not counted");
+}
+
+#[test]
+fn sm12_a_flood_of_what_is_no_request_is_bounded_too_and_answers_are_not_counted() {
+    let mut account = Account::online("", |_| {});
+    let got: usize =
+        (0..500).map(|_| sent(&account.feed("<iq type='get' id='p' from='eve@example.com/1'/>")).len()).sum();
+    assert_eq!(got, 60);
+    let asked = account.perform(ping("t", Some("eve@example.com/1"))).expect("online");
+    let answer = format!("<iq type='result' id='{}' from='eve@example.com/1'/>", id(&asked[0]));
+    assert_eq!(account.feed(&answer), [answered("t", Ok(None))]);
+}

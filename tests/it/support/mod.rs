@@ -2,6 +2,8 @@
 
 #[cfg(feature = "demo")]
 pub mod client;
+#[cfg(feature = "demo")]
+pub mod detour;
 pub mod pair;
 #[cfg(feature = "demo")]
 pub mod person;

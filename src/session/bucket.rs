@@ -1,4 +1,4 @@
-//! A token bucket: how much of something a hostile room may do to the account.
+//! A token bucket: how much of something others may do to the account.
 
 use std::time::Instant;
 
