@@ -62,7 +62,7 @@ struct Slot {
 enum Carrier {
     Guest(Box<dyn Guest>),
     Link(Rc<Link>),
-    Waiting(Waiting),
+    Waiting(Box<Waiting>),
 }
 
 /// A session without connection.
@@ -221,7 +221,7 @@ impl Hub {
             (Some(management), Some(slot)) if resumable && !self.resumption.is_zero() && !self.stopping => {
                 let weight = stanzas.iter().map(weight).sum();
                 let waiting = Waiting { management, stanzas, weight, generation: number };
-                slot.carrier = Carrier::Waiting(waiting);
+                slot.carrier = Carrier::Waiting(Box::new(waiting));
                 Some(Expiry { session, generation: number, after: self.resumption })
             }
             (management, _) => {
