@@ -16,6 +16,7 @@ use crate::jid::{BareJid, Jid};
 use crate::net::link::LinkEvent;
 use crate::script::speech::Speech;
 use crate::script::{Delivery, Roles, ScriptUse};
+use crate::secret::Password;
 
 /// Link → account: something happened. The answer opens the gate for the next chunk.
 pub struct Inbound {
@@ -135,6 +136,72 @@ pub struct SendNow {
 
 impl Message for SendNow {
     type Result = ();
+}
+
+/// Somebody → account: ask the server for another password, and answer when it is settled. It lies beside the old one
+/// on disk already.
+pub struct ChangePassword {
+    /// The new one.
+    pub password: Password,
+    /// Told the outcome.
+    pub answer: oneshot::Sender<Result<(), PasswordFailed>>,
+}
+
+impl Message for ChangePassword {
+    type Result = ();
+}
+
+/// Someone → registry: pass [`ChangePassword`] on to an account; whether there is one.
+pub struct ChangePasswordOf {
+    /// The bot's name.
+    pub bot: String,
+    /// What to do.
+    pub message: ChangePassword,
+}
+
+impl Message for ChangePasswordOf {
+    type Result = bool;
+}
+
+/// Why a password did not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordFailed {
+    /// The account is not online; nothing was asked.
+    Offline {
+        /// Why.
+        detail: String,
+    },
+    /// It will not be changed.
+    Refused {
+        /// Why.
+        detail: String,
+    },
+    /// The server may have it or not.
+    Unknown,
+    /// The files do not say what the server says.
+    Unsettled {
+        /// Why.
+        detail: String,
+    },
+}
+
+impl std::fmt::Display for PasswordFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Offline { detail } if detail.is_empty() => {
+                f.write_str("the bot is not online; nothing has changed")
+            }
+            Self::Offline { detail } => write!(f, "the bot is not online ({detail}); nothing has changed"),
+            Self::Refused { detail } => write!(f, "the password stays as it is: {detail}"),
+            Self::Unknown => f.write_str("the server has not said whether it has the new password"),
+            Self::Unsettled { detail } => {
+                write!(
+                    f,
+                    "the password file could not be changed: {detail}\nhint: the bot does it at its next login"
+                )
+            }
+        }
+    }
 }
 
 /// Why a message did not get out.

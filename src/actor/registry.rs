@@ -17,8 +17,8 @@ use crate::actor::deps::Deps;
 use crate::actor::inbox::{Inbox, Wake};
 use crate::actor::ledger::Ledger;
 use crate::actor::message::{
-    Apply, Configure, Down, Parting, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop, StopAll,
-    StopReport, Survey, Surveyed, Swap,
+    Apply, ChangePasswordOf, Configure, Down, Parting, Reconnect, ReconnectBots, SendFailed, SendFrom, Stop,
+    StopAll, StopReport, Survey, Surveyed, Swap,
 };
 use crate::actor::notice::{DownNotice, Part};
 use crate::actor::registry::components::Components;
@@ -380,6 +380,15 @@ impl Handler<SendFrom> for Registry {
         };
         // A refusal drops the message and with it the answer's sender, which the asker sees.
         drop(unit.account.try_send(request.message));
+    }
+}
+
+impl Handler<ChangePasswordOf> for Registry {
+    type Result = bool;
+
+    fn handle(&mut self, request: ChangePasswordOf, _: &mut Context<Self>) -> bool {
+        let unit = self.entries.get(&request.bot).and_then(|entry| entry.running.as_ref());
+        unit.is_some_and(|unit| unit.account.try_send(request.message).is_ok())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is everything else. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
+mod account;
 mod api;
 #[cfg(feature = "demo")]
 mod chat;
@@ -102,6 +103,8 @@ enum Command {
     Reload(reload::Reload),
     /// Close and reopen the connections of bots
     Reconnect(reconnect::Reconnect),
+    /// Make an account on a server, or change the password of one
+    Account(account::Account),
     /// Send one message; done when the server has it
     Send(send::Send),
     /// Tell what became of an event, handler by handler
@@ -170,6 +173,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(command) => status::run(command, &common),
         Command::Reload(command) => reload::run(command, &common),
         Command::Reconnect(command) => reconnect::run(command, &common),
+        Command::Account(command) => account::run(command, &common),
         Command::Send(command) => send::run(command, &common),
         Command::Why(command) => why::run(command, &common),
         Command::Stop(command) => stop::run(command, &common),

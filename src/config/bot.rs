@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::config::decode::Decoder;
 use crate::config::limits::{self, DEFAULT_LIMITS};
+use crate::config::password_file::PasswordFile;
 use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
@@ -39,6 +40,7 @@ pub struct Partial {
     /// Its address and where it stands.
     pub jid: Option<(BareJid, Place)>,
     password: Option<Password>,
+    password_file: Option<PasswordFile>,
     /// Whether it logs in as nobody.
     pub anonymous: bool,
     channel_binding: ChannelBinding,
@@ -76,6 +78,7 @@ impl Partial {
                 None if self.anonymous => Password::new(String::new()),
                 None => self.password?,
             },
+            password_file: self.password_file,
             anonymous: self.anonymous,
             channel_binding: self.channel_binding,
             component: self.component.map(|(name, _)| name),
@@ -123,6 +126,7 @@ impl Reader<'_> {
             }),
             password: value("password")
                 .and_then(|it| self.secrets.read(&mut self.decoder, it, "the password")),
+            password_file: value("password").and_then(|it| self.secrets.password_file(it)),
             anonymous,
             channel_binding: value("channel_binding").and_then(|it| self.binding(it)).unwrap_or_default(),
             component: value("component").and_then(|it| {

@@ -15,6 +15,7 @@ mod decode;
 pub mod diff;
 mod limits;
 pub mod options;
+pub mod password_file;
 mod resolve;
 mod schedules;
 pub mod schema;

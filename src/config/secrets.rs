@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Surroundings;
 use crate::config::decode::{Decoder, listed, what};
+use crate::config::password_file::{self, PasswordFile};
 use crate::config::schema::section;
 use crate::config::yaml::{Kind, Node};
 use crate::diagnostic::Diagnostic;
@@ -87,6 +88,17 @@ impl<'a> Secrets<'a> {
                 None
             }
         }
+    }
+
+    /// The file that a password is in, with what an unfinished change has left beside it.
+    pub fn password_file(&self, node: &Node) -> Option<PasswordFile> {
+        let Kind::Scalar { text, .. } = &node.get("file").filter(|_| !self.form_only)?.value.kind else {
+            return None;
+        };
+        let path = self.folder.join(text);
+        let next = read_bounded(&password_file::beside(&path)).ok();
+        let next = next.and_then(|text| single_line(text, "the password").ok());
+        Some(PasswordFile { path, next })
     }
 
     fn variable(&self, name: &str) -> Result<Password, Failure> {

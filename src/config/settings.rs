@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::config::password_file::PasswordFile;
 use crate::cron::Schedule;
 use crate::diagnostic::Place;
 use crate::hosts::HostPattern;
@@ -56,6 +57,8 @@ pub struct BotSettings {
     pub jid: BareJid,
     /// Its password; empty behind a component, and where it logs in as nobody.
     pub password: Password,
+    /// The file it is in, where it is in one of its own.
+    pub password_file: Option<PasswordFile>,
     /// Logs in as nobody (ANONYMOUS): only the domain of `jid` counts, and the server makes up the account.
     pub anonymous: bool,
     /// How much its login is bound to the TLS channel.

@@ -15,9 +15,10 @@ use crate::jid::Jid;
 use crate::ops::glob::is_glob;
 use crate::ops::reload::ReloadPlan;
 use crate::ops::report::Status;
-use crate::ops::service::Service;
+use crate::ops::service::{Service, new_password};
 use crate::ops::watch::tell;
 use crate::ops::why::Explained;
+use crate::secret::Password;
 
 /// Longest request or answer line that is read, in bytes. `status` of ten thousand bots has about 4 MiB.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -26,6 +27,15 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
 pub enum Request {
+    /// Give an account another password.
+    Password {
+        /// Name of the bot.
+        bot: String,
+        /// The new one; one is made up where there is none.
+        password: Option<Hidden>,
+        /// Seconds to wait for the server.
+        within_s: u64,
+    },
     /// Close and reopen connections.
     Reconnect {
         /// Patterns of names.
@@ -69,6 +79,16 @@ pub enum Request {
         /// How many, at most.
         last: usize,
     },
+}
+
+/// A secret on its way over the socket, which only the owner of the process can use.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Hidden(pub String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hidden")
+    }
 }
 
 /// What is answered.
@@ -161,7 +181,8 @@ fn parting(request: &Request) -> Option<Parting> {
     match request {
         Request::Stop { leave: true } => Some(Parting::Final),
         Request::Stop { leave: false } => Some(Parting::Resumable),
-        Request::Reconnect { .. }
+        Request::Password { .. }
+        | Request::Reconnect { .. }
         | Request::Reload { .. }
         | Request::Send { .. }
         | Request::Status { .. }
@@ -171,6 +192,21 @@ fn parting(request: &Request) -> Option<Parting> {
 
 async fn answer(request: Request, service: &Service) -> Answer {
     match request {
+        Request::Password { bot, password, within_s } => {
+            let password = match password {
+                Some(Hidden(text)) => Ok(Password::new(text)),
+                None => new_password().map_err(|error| error.to_string()),
+            };
+            let within = Duration::from_secs(within_s);
+            let changed = match password {
+                Ok(password) => service.change_password(&bot, password, within).await,
+                Err(text) => Err(text),
+            };
+            match changed {
+                Ok(file) => Answer::Done { text: file },
+                Err(text) => Answer::Refused { text },
+            }
+        }
         Request::Reconnect { bots } => match service.reconnect(&bots).await {
             Ok(told) if bots.iter().any(|text| is_glob(text)) => Answer::Done { text: told.join("\n") },
             Ok(_) => Answer::Done { text: String::new() },

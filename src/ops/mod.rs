@@ -7,6 +7,7 @@ pub mod findings;
 pub mod glob;
 pub mod log;
 pub mod person;
+pub mod register;
 pub mod reload;
 pub mod render;
 pub mod report;

@@ -267,6 +267,7 @@ impl Driver {
             | StreamEvent::Closed
             | StreamEvent::Enabled { .. }
             | StreamEvent::Lost { .. }
+            | StreamEvent::MayRegister { .. }
             | StreamEvent::Resume { .. } => {}
         }
     }
@@ -296,6 +297,7 @@ impl Driver {
                 SessionOutput::CaughtUp { .. }
                 | SessionOutput::LoggedIn { .. }
                 | SessionOutput::OwnArchived { .. }
+                | SessionOutput::PasswordChanged(_)
                 | SessionOutput::RoomsChanged
                 | SessionOutput::SaveRoster(_) => {}
                 SessionOutput::Idle(due) => return (due, sent),

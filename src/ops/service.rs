@@ -2,6 +2,8 @@
 //!
 //! A reload reads everything, checks everything, compiles everything, and only then changes anything.
 
+mod password;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
@@ -38,6 +42,7 @@ use crate::ops::why::{self, Explained};
 use crate::script::hook::Hooks as WebHooks;
 use crate::script::pool::chronicle::Chronicle;
 use crate::script::pool::{Pool, PoolOptions};
+use crate::secret::Password;
 use crate::store::{self, Store};
 
 /// One process of bots.
@@ -109,6 +114,21 @@ impl Prepared {
     /// What was read.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Only one bot comes online, and none has scripts; the settings of the others are still there to be looked at.
+    #[must_use]
+    pub fn only_connecting(mut self, bot: &str) -> Self {
+        self.settings.webhooks = None;
+        for settings in &mut self.settings.bots {
+            settings.scripts.clear();
+            settings.rooms.clear();
+            if settings.name != bot {
+                settings.paused.get_or_insert_default();
+            }
+        }
+        self.library.clear();
+        self
     }
 
     /// Only one bot, without its scripts: to send a message and leave.
@@ -404,6 +424,14 @@ fn installation(store: &Store) -> Result<String, StartFailed> {
         store::Batch { meta: vec![(KEY.to_owned(), Some(name.clone().into()))], ..store::Batch::default() };
     store.commit_wait(batch).map_err(StartFailed::Store)?;
     Ok(name)
+}
+
+/// A password of 256 random bits, which every server and every terminal can carry.
+///
+/// # Errors
+/// When the system has no random bits.
+pub fn new_password() -> Result<Password, StartFailed> {
+    Ok(Password::new(URL_SAFE_NO_PAD.encode(random_seed()?.0)))
 }
 
 /// 256 random bits of the system.

@@ -63,7 +63,7 @@ impl Talk {
             StreamEvent::BeforeLogin(iq) => {
                 let answer = self.hub.borrow_mut().domain.on_before_login(&iq);
                 if let Some(answer) = answer {
-                    link.stream.borrow_mut().reply_before_login(now.at, &answer);
+                    link.stream.borrow_mut().say_before_login(now.at, &answer);
                 }
             }
             StreamEvent::Bind { resource } => {
@@ -85,7 +85,10 @@ impl Talk {
             StreamEvent::Fault(fault) => debug!(?fault, "stream ended"),
             StreamEvent::Acked { .. } | StreamEvent::Closed => {}
             // The initiating role's own.
-            StreamEvent::DeriveKeys(_) | StreamEvent::Lost { .. } | StreamEvent::Online(_) => {}
+            StreamEvent::DeriveKeys(_)
+            | StreamEvent::Lost { .. }
+            | StreamEvent::MayRegister { .. }
+            | StreamEvent::Online(_) => {}
         }
     }
 

@@ -14,10 +14,12 @@ mod incoming;
 mod known;
 mod login;
 mod own;
+mod password;
 mod pending;
 mod perform;
 mod presence;
 mod pubsub;
+pub mod registration;
 mod remarks;
 mod request;
 pub mod rooms;
@@ -160,6 +162,8 @@ pub enum SessionOutput {
     OwnArchived { id: String },
     /// The login is complete; this is what the server announced, for whoever goes on with the session.
     LoggedIn { announced: Vec<String> },
+    /// What became of [`Session::change_password`].
+    PasswordChanged(Result<(), RequestFailed>),
     /// Store the roster for the next login.
     SaveRoster(CachedRoster),
     /// What [`Session::rooms_view`] says has changed.

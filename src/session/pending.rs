@@ -30,6 +30,8 @@ pub enum Purpose {
     Carbons,
     /// To learn what the account or its server can.
     Discover,
+    /// To give the account another password.
+    Password,
     /// To publish something on a node.
     Publish(Box<Publishing>),
     /// To get the form of a room's configuration, and to change these fields of it.
@@ -85,6 +87,11 @@ impl Pending {
     /// Takes out everything: no answer can come any more.
     pub fn clear(&mut self) -> Vec<Purpose> {
         std::mem::take(&mut self.open).into_values().map(|open| open.purpose).collect()
+    }
+
+    /// Whether one was made for that.
+    pub fn any(&self, wanted: impl Fn(&Purpose) -> bool) -> bool {
+        self.open.values().any(|open| wanted(&open.purpose))
     }
 
     /// When the next one is due.

@@ -96,6 +96,7 @@ impl Session {
             Purpose::Script { token } | Purpose::UploadSlot { token } => {
                 self.outputs.push_back(SessionOutput::Event(Event::Answer(Answer { token, outcome })));
             }
+            Purpose::Password => self.on_password(outcome),
             Purpose::Publish(publishing) => self.on_publishing(now, *publishing, outcome),
             // Of a session that is gone nothing is left to go on with.
             _ if outcome == Err(RequestFailed::SessionLost) => {}

@@ -310,6 +310,7 @@ impl Process {
             | StreamEvent::BeforeLogin(_)
             | StreamEvent::Bind { .. }
             | StreamEvent::Enabled { .. }
+            | StreamEvent::MayRegister { .. }
             | StreamEvent::Resume { .. } => {}
         }
     }
@@ -385,7 +386,8 @@ impl Process {
                 // A process of the simulation begins a session of its own.
                 SessionOutput::CaughtUp { .. }
                 | SessionOutput::LoggedIn { .. }
-                | SessionOutput::OwnArchived { .. } => {}
+                | SessionOutput::OwnArchived { .. }
+                | SessionOutput::PasswordChanged(_) => {}
                 SessionOutput::Idle(due) => break due,
             }
         };

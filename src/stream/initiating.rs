@@ -16,7 +16,7 @@ use crate::stream::sasl::client::{self, Client, Login};
 use crate::stream::sasl::error::SaslError;
 use crate::stream::sasl::keys::ScramKeys;
 use crate::stream::sasl::message::Nonce;
-use crate::stream::{Initiating, Online, Secured, StreamEvent, auth, bind, header, starttls};
+use crate::stream::{Initiating, Online, Secured, StreamEvent, auth, bind, header, registering, starttls};
 use crate::xml::{Element, Framer, Limits, Reader, StreamHeader};
 
 /// What is left to negotiate.
@@ -100,6 +100,7 @@ impl Initiator {
             }
             Phase::AwaitProceed if element.is("proceed", ns::TLS) => core.secure(now, Blanks::Refused),
             Phase::AwaitProceed if element.is("failure", ns::TLS) => core.fault(What::TlsRefused),
+            Phase::AwaitRegistration => registering::on_element(core, element),
             Phase::AwaitChallenge if element.ns() == ns::SASL => self.on_sasl(core, now, &element),
             Phase::AwaitResumed if element.is("resumed", ns::SM) => self.on_resumed(core, now, &element),
             Phase::AwaitResumed if element.is("failed", ns::SM) => {
@@ -134,6 +135,9 @@ impl Initiator {
     fn take_step(&mut self, core: &mut Core, now: Instant) {
         if let Some(session) = &mut core.session {
             session.expire(now);
+        }
+        if self.config.register && self.standing == Standing::Secured {
+            return registering::begin(core, now, &self.features);
         }
         let step = features::steps(self.standing, &self.features).find(|step| self.wants(*step, core));
         self.taken.extend(step);

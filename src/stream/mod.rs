@@ -23,6 +23,7 @@ pub mod management;
 mod output;
 pub mod phase;
 mod receiving;
+mod registering;
 pub mod sasl;
 mod stand_in;
 mod starttls;
@@ -92,7 +93,7 @@ pub enum StreamEvent {
     /// Initiating: both sides have proved who they are. Keys worth keeping come along.
     /// Receiving: the client has proved to be `username`; `None` for ANONYMOUS: the owner makes one up.
     Authenticated { mechanism: Mechanism, keys: Option<ScramKeys>, username: Option<String> },
-    /// Receiving: an IQ of XEP-0077 before login; answer with [`Stream::reply_before_login`].
+    /// An IQ of XEP-0077 before login; answer with [`Stream::say_before_login`].
     BeforeLogin(Element),
     /// Receiving: the client wants this resource; answer with [`Stream::on_bound`].
     Bind { resource: Option<String> },
@@ -108,6 +109,8 @@ pub enum StreamEvent {
     /// These stanzas of it, oldest first, were never acknowledged; tickets are those of that session.
     /// With `handled`, the peer has received so many of the session and none of these; otherwise each may have arrived.
     Lost { stanzas: Vec<(Ticket, Element)>, handled: Option<u32> },
+    /// Initiating: the stream is encrypted, and the registration may begin; whether the server says that it takes any.
+    MayRegister { announced: bool },
     /// Initiating: stanzas may flow.
     Online(Box<Online>),
     /// Receiving: the client wants its session back; answer with [`Stream::on_resume`].
@@ -217,6 +220,8 @@ pub struct Initiating {
     pub allow_plain: bool,
     /// Iterations a server may ask for.
     pub iterations: Iterations,
+    /// Nobody logs in: an account is registered, XEP-0077.
+    pub register: bool,
     /// A session to resume, or to report as lost.
     pub resume: Option<Management>,
     /// `xml:lang` of the stream.
@@ -316,6 +321,7 @@ impl Initiating {
             used_plus: false,
             allow_plain: false,
             iterations: Iterations::default(),
+            register: false,
             resume: None,
             lang: "en".to_owned(),
             limits: Limits::DEFAULT,
@@ -440,13 +446,6 @@ impl Stream {
         if let (Phase::AwaitRevival, Role::Receiving(receiver)) = (self.core.phase, &mut self.role) {
             receiver.on_resume(&mut self.core, now, answer);
             self.read(now);
-        }
-    }
-
-    /// Receiving: the answer to [`StreamEvent::BeforeLogin`].
-    pub fn reply_before_login(&mut self, _now: Instant, answer: &Element) {
-        if self.core.receiving && self.core.phase == Phase::AwaitStep {
-            self.core.say(answer);
         }
     }
 

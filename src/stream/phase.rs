@@ -18,6 +18,7 @@
 //!                      └ suspended ─────────────▶ Ended
 //! ```
 //!
+//! Whoever only registers an account stays in `AwaitRegistration` once there is TLS.
 //! A component goes from `AwaitHeader` through `AwaitHandshake` to `Online`. With direct TLS both begin in `AwaitSecured`. A fault leads from anywhere to `Ended`.
 
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub enum Phase {
     AwaitProceed,
     /// Receiving: the next word of the client in the SASL exchange.
     AwaitResponse,
+    /// Initiating: what the server says of a registration, XEP-0077. Nobody logs in on this stream.
+    AwaitRegistration,
     /// Initiating: the answer to `<resume/>`.
     AwaitResumed,
     /// Receiving: the session that the owner revives.
@@ -110,6 +113,7 @@ impl Phase {
             | Self::AwaitFeatures
             | Self::AwaitHandshake
             | Self::AwaitProceed
+            | Self::AwaitRegistration
             | Self::AwaitResponse
             | Self::AwaitResumed
             | Self::AwaitSession => 30,
@@ -131,6 +135,7 @@ impl Phase {
             Self::AwaitKeys => "the keys",
             Self::AwaitLastAck | Self::AwaitProbe => "an acknowledgement",
             Self::AwaitProceed => "STARTTLS",
+            Self::AwaitRegistration => "the registration",
             Self::AwaitResumed | Self::AwaitRevival => "the resumption",
             Self::AwaitSecured => "the TLS handshake",
             Self::AwaitSession => "the session",

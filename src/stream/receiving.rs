@@ -15,7 +15,9 @@ use crate::stream::sasl::channel::Binding;
 use crate::stream::sasl::error::SaslError;
 use crate::stream::sasl::message::Nonce;
 use crate::stream::sasl::server::{AccountKeys, Context, Server, ServerStep};
-use crate::stream::{AuthRequest, Receiving, Secured, StreamEvent, auth, bind, header, starttls};
+use crate::stream::{
+    AuthRequest, Receiving, Secured, StreamEvent, auth, bind, header, registering, starttls,
+};
 use crate::xml::{Element, Framer, Limits, Reader, StreamHeader};
 
 /// How far a client has come.
@@ -100,7 +102,7 @@ impl Receiver {
                     push(auth::mechanisms_feature(&self.offered()));
                     self.bindings().iter().for_each(|names| push(auth::bindings_feature(names)));
                     if self.config.registration {
-                        push(Element::new("register", REGISTER_FEATURE));
+                        push(Element::new("register", registering::FEATURE));
                     }
                 }
                 Step::Bind => push(bind::feature()),
@@ -358,5 +360,3 @@ fn failed(condition: &'static str, handled: Option<u32>) -> Element {
 const ATTEMPTS: u8 = 3;
 /// XEP-0077, the query.
 const REGISTER: &str = "jabber:iq:register";
-/// XEP-0077, the stream feature.
-const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";

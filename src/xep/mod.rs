@@ -40,6 +40,7 @@ pub mod pubsub;
 pub mod reactions;
 pub mod receipts;
 pub mod references;
+pub mod registration;
 pub mod replies;
 pub mod retraction;
 pub mod self_ping;
@@ -58,6 +59,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &adhoc::AdHoc,
     &pubsub::Pubsub,
     &oob::OutOfBand,
+    &registration::Registration,
     &chat_states::ChatStates,
     &version::SoftwareVersion,
     &caps::Capabilities,

@@ -1,6 +1,7 @@
 //! Integration tests in one binary: a module for each capability, over loopback sockets where one
 //! is needed.
 
+mod account;
 mod adhoc;
 mod benches;
 #[cfg(feature = "demo")]

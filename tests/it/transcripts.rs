@@ -1,7 +1,7 @@
 //! Wire conversations from `tests/transcripts/*.xmpp`, each fed whole, byte by byte and in pieces
 //! that are cut at every place: what the stream says and reports must be the same.
 //!
-//! Inputs: `set KEY VALUE`, `peer XML`, `secured`, `keys`, `send XML`, `handled N`, `after SECONDS`,
+//! Inputs: `set KEY VALUE`, `peer XML`, `secured`, `keys`, `send XML`, `say XML`, `handled N`, `after SECONDS`,
 //! `eof`, `close`, `paused`, `again`, `account USER PASSWORD`, `account none`, `bound JID`, `bound conflict`.
 //! Expected: `we XML`, `event …`, `secure`, `hangup`. In XML, `{64:…}` stands for Base64 of the text,
 //! `{x:N}` for N times the letter x. With `BLESS` set in the environment the expected lines are written anew: read the
@@ -256,6 +256,10 @@ impl Talk {
                 self.stream().on_bound(now, answer);
             }
             "resumed" => self.stream().on_resume(now, Err(input.parse().ok())),
+            "say" => {
+                let stanza = Reader::within("jabber:client").element(input).expect("well-formed");
+                self.stream().say_before_login(now, &stanza);
+            }
             "send" => {
                 let stanza = Reader::within("jabber:client").element(input).expect("well-formed");
                 if let Err(refused) = self.stream().send(now, stanza) {
@@ -317,6 +321,7 @@ impl Talk {
                 session.disconnected(self.now.checked_sub(ago).expect("the clock runs for a while"));
             }
             "unverified" => self.verified = false,
+            "register" => config.register = true,
             "used_scram" => config.used_scram = true,
             "window" => config.window.stanzas = value.parse().expect("a number"),
             _ => panic!("unknown setting `{key}`"),
@@ -388,6 +393,7 @@ impl Talk {
                     stanzas.iter().map(|(ticket, e)| format!(" {}={}", ticket.0, xml(e))).collect();
                 format!("lost known={handled_known}{stanzas}")
             }
+            StreamEvent::MayRegister { announced } => format!("may-register announced={announced}"),
             StreamEvent::Online(online) => {
                 format!(
                     "online {} resumed={} sm={} max={:?}",

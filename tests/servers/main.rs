@@ -3,6 +3,7 @@
 //! Needs what `tests/all.sh` installs. A server that is missing fails the test: nothing here is ever skipped.
 //! The ports are fixed, so one test runs at a time: `cargo test --test servers -- --test-threads=1`.
 
+mod account;
 mod adhoc;
 mod blocking;
 mod certificates;

@@ -266,7 +266,7 @@ impl Account {
         let spec = &self.spec;
         let credentials = match spec.anonymous {
             true => Credentials::Anonymous,
-            false => Credentials::Password(spec.password.clone()),
+            false => Credentials::Password(self.login_password()),
         };
         Initiating {
             resource: Some(self.deps.resource(&self.spec)),
@@ -388,6 +388,9 @@ impl Account {
     fn refused(&mut self, now: Moment, fault: &Fault, fraction: f64) -> Option<Duration> {
         self.keys = None;
         let refused_login = matches!(fault.what, What::AuthenticationRefused { .. });
+        if refused_login && self.try_next_password() {
+            return Some(self.backoff.on_lost(now.at, fraction));
+        }
         if !refused_login || !self.conflicts.worked {
             return None;
         }

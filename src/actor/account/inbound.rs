@@ -40,6 +40,7 @@ impl Account {
                 if keys.is_some() {
                     self.keys = keys;
                 }
+                self.on_password_proved();
             }
             StreamEvent::Online(online) => self.on_online(now, *online),
             StreamEvent::Stanza { number, element } => {
@@ -60,6 +61,7 @@ impl Account {
             | StreamEvent::BeforeLogin(_)
             | StreamEvent::Bind { .. }
             | StreamEvent::Enabled { .. }
+            | StreamEvent::MayRegister { .. }
             | StreamEvent::Resume { .. } => {}
         }
     }
@@ -118,6 +120,7 @@ impl Account {
         } else {
             self.session.on_online(now, jid, resumed, &features);
         }
+        self.ask_for_password(now);
     }
 
     /// Whether the account was online; it is not any more.
@@ -165,6 +168,7 @@ impl Account {
                     parts += 1;
                 }
                 SessionOutput::RoomsChanged => self.rooms_changed = true,
+                SessionOutput::PasswordChanged(outcome) => self.on_password_changed(outcome),
                 SessionOutput::SaveRoster(roster) => self.roster_to_save = Some(roster),
                 SessionOutput::LoggedIn { announced } => {
                     self.announced = announced;

@@ -8,6 +8,7 @@ mod hosted;
 mod inbound;
 mod kept;
 mod outbox;
+mod password;
 mod ping;
 mod rooms;
 mod sending;
@@ -24,6 +25,7 @@ use tokio::sync::oneshot;
 use crate::actor::account::connect::{Conflicts, Phase};
 use crate::actor::account::kept::Kept;
 use crate::actor::account::outbox::Outbox;
+use crate::actor::account::password::Change;
 use crate::actor::account::sending::Dying;
 use crate::actor::backoff::Backoff;
 use crate::actor::component::Routed;
@@ -128,6 +130,8 @@ pub struct Account {
     /// The roster as it is to be saved at the end of this turn: one save for any number of pushes.
     roster_to_save: Option<CachedRoster>,
     used_plus: bool,
+    /// Another password that is not settled.
+    change: Option<Change>,
     /// What scripts and `status` see of the rooms is out of date.
     rooms_changed: bool,
 }
@@ -205,6 +209,7 @@ impl Account {
             awaits_link: false,
             roster_to_save: None,
             used_plus: false,
+            change: Change::left(&spec),
             rooms_changed: true,
             deps,
             spec,
@@ -449,6 +454,9 @@ impl Handler<Configure> for Account {
         }
         let paused = self.spec.paused != message.0.paused;
         self.spec = message.0;
+        if self.change.is_none() {
+            self.change = Change::left(&self.spec);
+        }
         self.throttle = throttle(&self.spec);
         self.session.configure(self.deps.now(), self.deps.session_config(&self.spec));
         if paused {

@@ -215,6 +215,7 @@ impl Component {
             | StreamEvent::DeriveKeys(_)
             | StreamEvent::Enabled { .. }
             | StreamEvent::Lost { .. }
+            | StreamEvent::MayRegister { .. }
             | StreamEvent::Resume { .. } => {}
         }
     }

@@ -127,6 +127,7 @@ impl Account {
             all.push(match self.session.poll_output() {
                 SessionOutput::CaughtUp { .. }
                 | SessionOutput::LoggedIn { .. }
+                | SessionOutput::PasswordChanged(_)
                 | SessionOutput::RoomsChanged => continue,
                 SessionOutput::OwnArchived { id } => {
                     self.own_archived.push(id);

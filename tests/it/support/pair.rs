@@ -344,6 +344,7 @@ impl Pair {
             | StreamEvent::BeforeLogin(_)
             | StreamEvent::Bind { .. }
             | StreamEvent::Enabled { .. }
+            | StreamEvent::MayRegister { .. }
             | StreamEvent::Resume { .. } => panic!("the initiating entity is asked {event:?}"),
         }
     }
@@ -407,6 +408,7 @@ impl Pair {
             StreamEvent::BeforeLogin(_)
             | StreamEvent::DeriveKeys(_)
             | StreamEvent::Lost { .. }
+            | StreamEvent::MayRegister { .. }
             | StreamEvent::Online(_) => panic!("the receiving entity is told {event:?}"),
         }
     }
