@@ -15,10 +15,14 @@ use crate::script::memory;
 pub(super) enum Exceeded {
     /// The wall-clock time.
     Deadline,
+    /// The levels of calls.
+    Depth,
     /// The memory.
     Memory,
     /// The operations.
     Operations,
+    /// The bytes of a text, where a value is shown as one.
+    Text,
 }
 
 /// What a turn has taken.
@@ -44,7 +48,7 @@ pub(super) struct Running {
     /// Operations that it may use.
     granted: u64,
     /// The budget around it: a test compiles the scripts that it tries.
-    around: (Budget, (isize, usize), Option<Exceeded>),
+    around: (Budget, (isize, usize), Option<(Exceeded, u8)>),
 }
 
 #[derive(Clone, Copy)]
@@ -58,14 +62,17 @@ struct Budget {
 
 /// Bytes by which a turn may grow before its values are looked at again.
 const LOOK_AFTER: usize = 16 * 1024;
+/// Operations that are left to a turn whose budget is used up. The engine forgets where it was when it is stopped between
+/// two operations, and knows the place of a variable or a host function that refuses: one of them comes soon.
+const LAST: u8 = 8;
 const UNLIMITED: Budget = Budget { deadline: u64::MAX, ceiling: isize::MAX, operations: u64::MAX };
 
 thread_local! {
     static LEFT: Cell<Budget> = const { Cell::new(UNLIMITED) };
     /// Value of [`memory::held`] at which the values are looked at next, and bytes they may refer to.
     static LOOK: Cell<(isize, usize)> = const { Cell::new((isize::MAX, usize::MAX)) };
-    /// What the turn has been told to end for.
-    static OVER: Cell<Option<Exceeded>> = const { Cell::new(None) };
+    /// What the turn must end for, and how many operations it has left to do so.
+    static OVER: Cell<Option<(Exceeded, u8)>> = const { Cell::new(None) };
 }
 
 /// Milliseconds since [`epoch`], kept by one thread: reading a clock at every operation costs a third.
@@ -96,10 +103,10 @@ impl Running {
         Self { started, before, granted: limits.operations, around }
     }
 
-    /// What the turn was told to end for, even if it did not: some built-in functions keep the errors of the
-    /// closures that they call to themselves.
+    /// What the turn must end for, even if it did not: scripts catch errors, and some built-in functions keep those of
+    /// the closures that they call to themselves.
     pub(super) fn exceeded(&self) -> Option<Exceeded> {
-        OVER.get()
+        over()
     }
 
     /// How long the turn has run.
@@ -132,21 +139,17 @@ impl Drop for Running {
     }
 }
 
-/// Counts one operation and says whether the turn must end.
+/// Counts one operation and says whether the engine must stop.
 pub(super) fn spend() -> Option<Exceeded> {
-    spend_many(1)
+    used_up(1).and_then(last_operations)
 }
 
-/// Counts operations that one call takes, and says whether the turn must end.
+/// Counts operations that one call of a host function takes, and says whether it must fail.
 pub(super) fn spend_many(operations: u64) -> Option<Exceeded> {
-    let exceeded = check(operations);
-    if exceeded.is_some() {
-        OVER.set(exceeded);
-    }
-    exceeded
+    used_up(operations).map(end)
 }
 
-fn check(operations: u64) -> Option<Exceeded> {
+fn used_up(operations: u64) -> Option<Exceeded> {
     LEFT.with(|cell| {
         let mut left = cell.get();
         left.operations = match left.operations.checked_sub(operations) {
@@ -164,6 +167,30 @@ fn check(operations: u64) -> Option<Exceeded> {
     })
 }
 
+/// Lets the turn end at the next variable or host function, for `reason` unless there was one before, which it gives.
+#[cold]
+pub(super) fn end(reason: Exceeded) -> Exceeded {
+    let (first, last) = OVER.get().unwrap_or((reason, LAST));
+    OVER.set(Some((first, last)));
+    // Whoever asks for either is told from now on.
+    LOOK.set((isize::MIN, LOOK.get().1));
+    LEFT.set(Budget { deadline: 0, ..LEFT.get() });
+    first
+}
+
+/// What the turn must end for.
+pub(super) fn over() -> Option<Exceeded> {
+    OVER.get().map(|(reason, _)| reason)
+}
+
+#[cold]
+fn last_operations(reason: Exceeded) -> Option<Exceeded> {
+    let first = end(reason);
+    let last = OVER.get().map_or(0, |(_, last)| last);
+    OVER.set(Some((first, last.saturating_sub(1))));
+    (last == 0).then_some(first)
+}
+
 /// Bytes the turn may still allocate: host functions ask before they build something large.
 pub(super) fn memory_left() -> usize {
     LEFT.with(|cell| usize::try_from(cell.get().ceiling.saturating_sub(memory::held())).unwrap_or(0))
@@ -176,14 +203,10 @@ pub(super) fn may_refer_to() -> Option<usize> {
     if held <= next {
         return None;
     }
-    LOOK.set((held.saturating_add_unsigned(LOOK_AFTER), most));
+    if over().is_none() {
+        LOOK.set((held.saturating_add_unsigned(LOOK_AFTER), most));
+    }
     Some(most)
-}
-
-/// Tells the turn to end for its memory.
-pub(super) fn memory_is_over() -> Exceeded {
-    OVER.set(Some(Exceeded::Memory));
-    Exceeded::Memory
 }
 
 fn epoch() -> Instant {
@@ -247,18 +270,25 @@ mod tests {
         let limits = Limits { operations: 10, ..Limits::DEFAULT };
         let running = Running::start(&limits, 1 << 20);
         assert_eq!(running.cost().operations, 0);
-        assert_eq!((0..20).find_map(|n| spend().map(|e| (n, e))), Some((10, Exceeded::Operations)));
+        let stopped = |most: u8| (0..most).find_map(|n| spend().map(|reason| (n, reason)));
+        assert_eq!(stopped(10), None);
+        assert_eq!(over(), None);
+        assert_eq!(stopped(20), Some((LAST, Exceeded::Operations)));
+        assert_eq!(over(), Some(Exceeded::Operations));
         assert_eq!(running.cost().operations, 10);
         drop(running);
 
         let running = Running::start(&Limits::DEFAULT, 1000);
         assert_eq!(spend(), None);
         let bytes = vec![0u8; 2000];
-        assert_eq!(spend(), Some(Exceeded::Memory));
+        assert_eq!(spend_many(1), Some(Exceeded::Memory));
         assert_eq!(memory_left(), 0);
         drop(bytes);
-        assert_eq!(spend(), None);
+        // What has once been too much stays so, whatever else is used up by then.
+        assert_eq!(stopped(20), Some((LAST, Exceeded::Memory)));
+        assert_eq!(spend_many(1), Some(Exceeded::Memory));
+        assert!(may_refer_to().is_some());
         drop(running);
-        assert_eq!(spend(), None);
+        assert_eq!((spend(), over(), may_refer_to()), (None, None, None));
     }
 }

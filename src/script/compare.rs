@@ -5,10 +5,10 @@
 
 use std::cmp::Ordering;
 
-use rhai::{Array, Dynamic, EvalAltResult, Map, Module, NativeCallContext, Position};
+use rhai::{Array, Dynamic, EvalAltResult, Map, Module, NativeCallContext};
 
 use crate::script::budget;
-use crate::script::error::{Kind, Thrown};
+use crate::script::error::{Kind, Thrown, ended};
 use crate::script::host::set;
 use crate::script::values;
 
@@ -61,7 +61,7 @@ pub(super) fn register(module: &mut Module) {
 pub(super) fn charge(operations: u64) -> Checked<()> {
     match budget::spend_many(operations) {
         None => Ok(()),
-        Some(exceeded) => Err(EvalAltResult::ErrorTerminated(Dynamic::from(exceeded), Position::NONE).into()),
+        Some(exceeded) => Err(ended(exceeded)),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::script::Limits;
 use crate::script::api;
 use crate::script::budget::Exceeded;
 use crate::script::printed::cut;
+use crate::script::references::CALL_LEVELS;
 
 /// One failure of one script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,8 +84,15 @@ pub enum Kind {
 impl fmt::Display for ScriptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.place(), self.message)?;
-        for frame in &self.chain {
+        let mut frames = self.chain.as_slice();
+        while let Some(frame) = frames.first() {
             write!(f, "\n  in {} ({}:{}:{})", frame.function, frame.file, frame.line, frame.column)?;
+            // A function that calls itself does so many times.
+            let times = frames.iter().take_while(|other| *other == frame).count();
+            if times > 1 {
+                write!(f, ", {times} times")?;
+            }
+            frames = &frames[times..];
         }
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {hint}"),
@@ -113,6 +121,12 @@ pub(super) struct Thrown {
     pub kind: Kind,
     pub message: String,
     pub hint: Option<String>,
+}
+
+/// What ends a turn whose budget is used up, at a place that the engine adds. The engine's own error for this loses its
+/// place when a function ends. A script can catch this one, and is stopped then: see [`crate::script::budget::end`].
+pub(super) fn ended(reason: Exceeded) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorRuntime(Dynamic::from(reason), Position::NONE).into()
 }
 
 /// Where a failure is to be placed, and what may be suggested.
@@ -208,6 +222,17 @@ impl Site<'_> {
         }
     }
 
+    /// The failure of a turn whose budget is used up. It may have ended otherwise: with an error that a script has made of
+    /// the one it caught, or with none.
+    pub(super) fn over(&self, reason: Exceeded, error: Option<&EvalAltResult>) -> ScriptError {
+        let failure = error.map_or_else(|| self.plain(Kind::Runtime, ""), |error| self.eval(error));
+        let (kind, message, hint) = self.explain_end(reason);
+        if failure.kind == kind {
+            return failure;
+        }
+        ScriptError { kind, message, hint: Some(hint), ..failure }
+    }
+
     /// A failure of compiling.
     pub(super) fn parse(&self, error: &ParseError) -> ScriptError {
         let ParseError(cause, position) = error;
@@ -223,21 +248,25 @@ impl Site<'_> {
     fn explain(&self, error: &EvalAltResult) -> (Kind, String, Option<String>) {
         use EvalAltResult as E;
         match error {
-            E::ErrorRuntime(token, _) => match token.read_lock::<Thrown>() {
-                Some(thrown) => (thrown.kind, thrown.message.clone(), thrown.hint.clone()),
-                None if token.is_unit() => (Kind::Runtime, "the script threw an error".to_owned(), None),
-                None => (Kind::Runtime, cut(token, LONGEST), None),
+            E::ErrorRuntime(token, _) => match (token.read_lock::<Thrown>(), token.read_lock::<Exceeded>()) {
+                (Some(thrown), _) => (thrown.kind, thrown.message.clone(), thrown.hint.clone()),
+                (None, Some(reason)) => {
+                    let (kind, message, hint) = self.explain_end(*reason);
+                    (kind, message, Some(hint))
+                }
+                (None, None) if token.is_unit() => (Kind::Runtime, "the script threw an error".to_owned(), None),
+                (None, None) => (Kind::Runtime, cut(token, LONGEST), None),
             },
-            E::ErrorTerminated(token, _) => self.explain_end(token.clone().try_cast::<Exceeded>()),
-            E::ErrorTooManyOperations(_) => self.explain_end(Some(Exceeded::Operations)),
+            E::ErrorTerminated(token, _) => match token.clone().try_cast::<Exceeded>() {
+                Some(reason) => self.explain_stop(reason),
+                None => (Kind::Runtime, "the script was ended".to_owned(), None),
+            },
+            E::ErrorTooManyOperations(_) => self.explain_stop(Exceeded::Operations),
             E::ErrorDataTooLarge(what, _) => {
                 let what = what.to_lowercase();
                 (Kind::Size, format!("{what} too large"), Some(self.size_hint()))
             }
-            E::ErrorStackOverflow(_) => {
-                let hint = "functions may call each other 32 levels deep".to_owned();
-                (Kind::Stack, "calls nest too deeply".to_owned(), Some(hint))
-            }
+            E::ErrorStackOverflow(_) => self.explain_stop(Exceeded::Depth),
             E::ErrorFunctionNotFound(signature, _) => self.explain_function(signature),
             E::ErrorVariableNotFound(name, _) => {
                 let hint = "a `fn` sees a top-level `const NAME` as `global::NAME`, and no top-level `let`; a closure sees both";
@@ -256,39 +285,44 @@ impl Site<'_> {
         }
     }
 
-    fn explain_end(&self, exceeded: Option<Exceeded>) -> (Kind, String, Option<String>) {
+    fn explain_end(&self, reason: Exceeded) -> (Kind, String, String) {
         let limits = self.limits;
-        match exceeded {
-            Some(Exceeded::Deadline) => {
-                let hint =
-                    "raise `limits.turn`, or do less in one turn; the place is where the handler begins"
-                        .to_owned();
-                (
-                    Kind::Deadline,
-                    format!("the turn took longer than {} ms", limits.turn.as_millis()),
-                    Some(hint),
-                )
-            }
-            Some(Exceeded::Memory) => {
-                let hint =
-                    "raise `limits.memory`, or keep less at once; the place is where the handler begins"
-                        .to_owned();
-                (
-                    Kind::Memory,
-                    format!("the turn took more than {} KiB of memory", limits.memory / 1024),
-                    Some(hint),
-                )
-            }
-            Some(Exceeded::Operations) => {
-                let hint = "raise `limits.operations`, or do less in one turn; the place is where the handler begins".to_owned();
-                (
-                    Kind::Operations,
-                    format!("the turn took more than {} operations", limits.operations),
-                    Some(hint),
-                )
-            }
-            None => (Kind::Runtime, "the script was ended".to_owned(), None),
+        match reason {
+            Exceeded::Deadline => (
+                Kind::Deadline,
+                format!("the turn took longer than {} ms", limits.turn.as_millis()),
+                "raise `limits.turn`, or do less in one turn".to_owned(),
+            ),
+            Exceeded::Depth => (
+                Kind::Stack,
+                "calls nest too deeply".to_owned(),
+                format!("functions may call each other {CALL_LEVELS} levels deep"),
+            ),
+            Exceeded::Memory => (
+                Kind::Memory,
+                format!("the turn took more than {} KiB of memory", limits.memory / 1024),
+                "raise `limits.memory`, or keep less at once".to_owned(),
+            ),
+            Exceeded::Operations => (
+                Kind::Operations,
+                format!("the turn took more than {} operations", limits.operations),
+                "raise `limits.operations`, or do less in one turn".to_owned(),
+            ),
+            Exceeded::Text => (
+                Kind::Size,
+                format!("as text, this is longer than {} bytes", limits.string),
+                self.size_hint(),
+            ),
         }
+    }
+
+    /// The engine stopped between two operations, and tells where the function was called that the turn began with.
+    fn explain_stop(&self, reason: Exceeded) -> (Kind, String, Option<String>) {
+        let (kind, message, mut hint) = self.explain_end(reason);
+        if self.event.is_some() {
+            hint.push_str("; the place is where the handler begins");
+        }
+        (kind, message, Some(hint))
     }
 
     fn size_hint(&self) -> String {

@@ -13,19 +13,16 @@ use crate::script::api;
 use crate::script::budget;
 use crate::script::builtin;
 use crate::script::compare;
-use crate::script::error::{Kind, Thrown};
+use crate::script::error::{Kind, Thrown, ended};
 use crate::script::instance::Config;
 use crate::script::printed;
-use crate::script::references;
+use crate::script::references::{self, CALL_LEVELS};
 use crate::script::testing::playing;
 use crate::script::turn;
 use crate::script::values;
 
 /// Function that is called behind the last statement of a script, to see the engine's state there.
 pub(super) const LOADED: &str = "__loaded";
-
-/// Levels of calls: what [`crate::script::STACK`] holds many times over.
-const CALL_LEVELS: usize = 32;
 
 /// An engine for scripts; each script thread has its own, for the shared one's locks cost a third.
 pub(super) struct Host {
@@ -67,7 +64,8 @@ impl Host {
             token => token,
         });
         engine.set_strict_variables(true);
-        engine.set_max_call_levels(CALL_LEVELS);
+        // One more than there are: the first variable there is refused, and has a place.
+        engine.set_max_call_levels(CALL_LEVELS + 1);
         engine.set_max_expr_depths(64, 32);
         engine.set_max_variables(256);
         engine.set_max_functions(2_000);
@@ -202,12 +200,17 @@ pub(super) fn set<A: 'static, const N: usize, const X: bool, R, const F: bool, F
     );
 }
 
-/// The same function, whose failures know where it was called: the engine forgets that for `area::name(…)`.
+/// The same function, whose failures know where it was called: the engine forgets that for `area::name(…)`. It fails where
+/// the turn must end.
 pub(super) fn placed(function: RhaiFunc) -> RhaiFunc {
     let wrap = |inner: Shared<FnAny>| -> Shared<FnAny> {
         Shared::new(move |context: Option<NativeCallContext<'_>>, arguments: &mut [&mut Dynamic]| {
             let place = context.as_ref().map_or(Position::NONE, NativeCallContext::call_position);
-            inner(context, arguments).map_err(|mut error| {
+            let result = match budget::over() {
+                None => inner(context, arguments),
+                Some(reason) => Err(ended(reason)),
+            };
+            result.map_err(|mut error| {
                 if error.position().is_none() {
                     error.set_position(place);
                 }

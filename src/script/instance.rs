@@ -421,14 +421,11 @@ fn measure(
     let cost = running.cost();
     // The failure outlives the turn, what it was made from does not: only the latter is the script's memory.
     let result = match outcome {
-        Ok(Ok(())) => match running.exceeded() {
-            Some(exceeded) => {
-                let ended = EvalAltResult::ErrorTerminated(Dynamic::from(exceeded), Position::NONE);
-                Err(memory::uncounted(|| site.eval(&ended)))
-            }
-            None => Ok(()),
+        Ok(result) => match (running.exceeded(), result) {
+            (None, Ok(())) => Ok(()),
+            (Some(reason), result) => Err(memory::uncounted(|| site.over(reason, result.err().as_deref()))),
+            (None, Err(error)) => Err(memory::uncounted(|| site.eval(&error))),
         },
-        Ok(Err(error)) => Err(memory::uncounted(|| site.eval(&error))),
         Err(panic) => Err(memory::uncounted(|| panicked(site, panic.as_ref()))),
     };
     if result.is_err() {

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rhai::module_resolvers::DummyModuleResolver;
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 use sha2::{Digest, Sha256};
 
 use crate::script::budget::{self, Exceeded, Running};
-use crate::script::error::{Kind, ScriptError, Site, Thrown};
+use crate::script::error::{Kind, ScriptError, Site, Thrown, ended};
 use crate::script::host::{Host, LOADED};
 use crate::script::{Limits, stack};
 
@@ -244,7 +244,7 @@ impl Confined {
         match engine.compile_with_scope(&scope, source) {
             // The parser asks nobody, so many modules together are stopped here.
             Ok(_) if budget::memory_left() == 0 => {
-                Err(EvalAltResult::ErrorTerminated(Dynamic::from(Exceeded::Memory), Position::NONE).into())
+                Err(ended(Exceeded::Memory))
             }
             Ok(mut ast) => {
                 ast.set_source(file);

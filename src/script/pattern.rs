@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use regex::{Regex, RegexBuilder};
-use rhai::{Dynamic, EvalAltResult, Position};
+use rhai::EvalAltResult;
 
 use crate::script::budget;
-use crate::script::error::{Kind, Thrown};
+use crate::script::error::{Kind, Thrown, ended};
 use crate::script::memory;
 
 /// A compiled expression. It lives outside of every script's memory, for all scripts share it.
@@ -182,8 +182,8 @@ impl Drop for Pattern {
 
 /// Ends the turn where its time is over, in the middle of a host function.
 pub(super) fn spend() -> Result<(), Box<EvalAltResult>> {
-    match budget::spend() {
-        Some(exceeded) => Err(EvalAltResult::ErrorTerminated(Dynamic::from(exceeded), Position::NONE).into()),
+    match budget::spend_many(1) {
+        Some(exceeded) => Err(ended(exceeded)),
         None => Ok(()),
     }
 }

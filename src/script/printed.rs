@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
-use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, Module, NativeCallContext};
+use rhai::{Array, Dynamic, EvalAltResult, FnPtr, FuncRegistration, Map, Module, NativeCallContext};
 
+use crate::script::budget::{self, Exceeded};
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
 use crate::script::turn;
@@ -19,14 +20,12 @@ type Checked<T> = Result<T, Box<EvalAltResult>>;
 
 /// Registers `to_string`, `to_debug`, `print`, `debug` and `to_json` for everything that nests.
 pub(super) fn register(module: &mut Module) {
-    // The language shows what `to_string` refuses by itself and without a limit. One byte too many instead makes it
-    // refuse the text.
     for name in ["to_string", "to_debug"] {
-        set(module, name, |context: NativeCallContext, array: &mut Array| {
-            filled(|text| show_array(&context, array, DEPTH, text))
+        text_of(module, name, |context: NativeCallContext, array: Array| {
+            filled(|text| show_array(&context, &array, DEPTH, text))
         });
-        set(module, name, |context: NativeCallContext, map: &mut Map| {
-            filled(|text| show_map(&context, map, DEPTH, text))
+        text_of(module, name, |context: NativeCallContext, map: Map| {
+            filled(|text| show_map(&context, &map, DEPTH, text))
         });
     }
     for name in ["print", "debug"] {
@@ -60,15 +59,32 @@ pub(super) fn cut(value: impl std::fmt::Display, limit: usize) -> String {
     text.text
 }
 
+/// Registers a function that gives the text of a value, and never fails: where one does, or where the engine finds what
+/// it was given too large, an interpolation shows the value by itself and without a limit. So it takes the value, and
+/// leaves nothing that could be found too large.
+fn text_of<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+    module: &mut Module,
+    name: &str,
+    function: impl rhai::RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+) where
+    R: rhai::Variant + Clone,
+{
+    FuncRegistration::new(name).in_global_namespace().set_into_module(module, function);
+}
+
+/// A text that is too long ends the turn.
 fn filled(show: impl FnOnce(&mut Text) -> std::fmt::Result) -> String {
-    let limit = turn::string_limit();
-    let mut text = Text { text: String::new(), limit };
-    if show(&mut text).is_ok() {
-        return text.text;
+    if budget::over().is_some() {
+        return String::new();
     }
-    let missing = limit.saturating_sub(text.text.len()) + 1;
-    text.text.extend(std::iter::repeat_n('.', missing));
-    text.text
+    let mut text = Text { text: String::new(), limit: turn::string_limit() };
+    match show(&mut text) {
+        Ok(()) => text.text,
+        Err(_) => {
+            budget::end(Exceeded::Text);
+            String::new()
+        }
+    }
 }
 
 fn whole(show: impl FnOnce(&mut Text) -> std::fmt::Result) -> Checked<String> {
@@ -90,6 +106,9 @@ fn show(context: &NativeCallContext<'_>, value: &Dynamic, depth: usize, text: &m
     }
     if let Ok(map) = value.as_map_ref() {
         return show_map(context, &map, depth, text);
+    }
+    if let Ok(string) = value.as_immutable_string_ref() {
+        return write!(text, "{:?}", string.as_str());
     }
     if let Some(function) = value.read_lock::<FnPtr>() {
         return write!(text, "Fn({})", function.fn_name());

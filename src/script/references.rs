@@ -2,26 +2,38 @@
 //!
 //! Memory does not tell: a few bytes for each of many references to one text. But a `switch` over such a map reads it
 //! all, in one step that nothing can stop. So whenever a turn has grown, its variables are looked through.
+//!
+//! This is also where a turn ends whose budget is used up, for the engine knows the place of a variable.
 
-use rhai::{Dynamic, EvalAltResult, EvalContext, Position};
+use rhai::{Dynamic, EvalAltResult, EvalContext};
 
-use crate::script::budget;
+use crate::script::budget::{self, Exceeded};
+use crate::script::error::ended;
 
 /// Bytes that any value takes.
 const VALUE: usize = 16;
 
+/// Levels of calls: what [`crate::script::stack::STACK`] holds many times over.
+pub(super) const CALL_LEVELS: usize = 32;
+
 /// Looks through the variables in sight, if the turn has grown since the last time.
 ///
 /// # Errors
-/// Where they refer to more bytes than the turn may hold; a script cannot catch that.
+/// Where they refer to more bytes than the turn may hold, where calls nest too deeply, or where the budget is used up.
+/// A script that catches that is stopped behind.
 pub(super) fn check(context: &EvalContext<'_, '_, '_, '_, '_, '_>) -> Result<(), Box<EvalAltResult>> {
+    if context.call_level() > CALL_LEVELS {
+        return Err(ended(budget::end(Exceeded::Depth)));
+    }
     let Some(most) = budget::may_refer_to() else { return Ok(()) };
+    if let Some(reason) = budget::over() {
+        return Err(ended(reason));
+    }
     let mut left = most;
     if context.scope().iter_raw().all(|(_, _, value)| take(value, &mut left)) {
         return Ok(());
     }
-    let over = Dynamic::from(budget::memory_is_over());
-    Err(EvalAltResult::ErrorTerminated(over, Position::NONE).into())
+    Err(ended(budget::end(Exceeded::Memory)))
 }
 
 /// Takes the bytes of a value from `left`; false where there are too few.

@@ -145,14 +145,11 @@ fn guarded(
     let running = Running::start(site.limits, site.limits.memory);
     let outcome = catch_unwind(AssertUnwindSafe(work));
     match outcome {
-        Ok(Ok(())) => match running.exceeded() {
-            Some(exceeded) => {
-                let ended = EvalAltResult::ErrorTerminated(Dynamic::from(exceeded), Position::NONE);
-                Err(limited(site.eval(&ended), site.limits))
-            }
-            None => Ok(()),
+        Ok(result) => match (running.exceeded(), result) {
+            (None, Ok(())) => Ok(()),
+            (Some(reason), result) => Err(limited(site.over(reason, result.err().as_deref()), site.limits)),
+            (None, Err(error)) => Err(limited(site.eval(&error), site.limits)),
         },
-        Ok(Err(error)) => Err(limited(site.eval(&error), site.limits)),
         Err(_) => {
             Err(site.plain(Kind::Panic, "the program panicked: this is a fault of it, please report it"))
         }

@@ -35,11 +35,61 @@ fn check(body: &str, kinds: &[Kind]) {
 fn an_endless_loop_is_stopped_and_placed() {
     let failure = attack("    let n = 0;\n    loop { n += 1; }");
     assert_eq!(failure.kind, Kind::Deadline);
-    assert_eq!((failure.file.as_str(), failure.line), ("scripts/main.rhai", 1));
-    assert!(failure.column > 0);
+    assert_eq!((failure.file.as_str(), failure.line, failure.column), ("scripts/main.rhai", 3, 12));
+    assert_eq!(failure.hint.as_deref(), Some("raise `limits.turn`, or do less in one turn"));
     // Neither can it be caught, nor hidden in a built-in function.
     check("while true { try { loop { } } catch { } }", &[Kind::Deadline]);
     check("let a = []; a.pad(4000, 1); loop { a.map(|x| x + 1); }", &[Kind::Deadline]);
+}
+
+#[test]
+fn what_uses_up_a_budget_is_placed_where_it_did() {
+    let memory = "let all = #{}; let s = \"\"; s.pad(60000, 'x'); let n = 0;";
+    for (functions, body, kind, line) in [
+        ("", "let n = 0;\nn += 1;\nwhile n > 0 {\n  n += 1;\n}", Kind::Deadline, 4..=5),
+        ("", "m.typing();\nloop {\n  rand::int(1, 2);\n}", Kind::Deadline, 4..=4),
+        ("fn spin(n) {\n  loop { n += 1; }\n}", "m.typing();\nspin(1);", Kind::Deadline, 6..=6),
+        ("", &format!("{memory}\nloop {{\n  n += 1;\n  all[\"k\" + n] = s + n;\n}}"), Kind::Memory, 4..=5),
+        ("fn down(n) {\n  1 + down(n + 1)\n}", "m.typing();\ndown(1);", Kind::Stack, 6..=6),
+        ("", "let text = m.text;\nloop {\n  matches(text, \"x+\");\n}", Kind::Deadline, 4..=4),
+    ] {
+        let failure = attack_with(functions, body);
+        assert_eq!(failure.kind, kind, "{body}: {failure}");
+        assert!(line.contains(&failure.line) && failure.column > 0, "{body}: {failure}");
+        let hint = failure.hint.as_deref().unwrap_or_default();
+        assert!(!hint.contains("where the handler begins"), "{body}: {failure}");
+    }
+    // Where a script names nothing at all, nobody knows a nearer place, and that is said.
+    let failure = attack("m.typing();\nloop { }");
+    assert_eq!((failure.kind, failure.line), (Kind::Deadline, 1));
+    assert!(failure.to_string().ends_with("the place is where the handler begins"), "{failure}");
+}
+
+#[test]
+fn calls_that_nest_too_deeply_are_told_in_few_lines() {
+    let failure = attack_with("fn down(n) {\n  1 + down(n + 1)\n}", "down(1);");
+    assert_eq!(failure.chain.len(), 33);
+    let told = failure.to_string();
+    let down = "in down (scripts/main.rhai:5:7), 31 times\n  in down (scripts/main.rhai:2:1)";
+    assert!(told.contains(down) && told.lines().count() == 5, "{told}");
+}
+
+#[test]
+fn what_ends_a_turn_cannot_be_caught_for_long() {
+    for body in [
+        "try {\nlet n = 0; loop { n += 1; }\n} catch (e) { m.reply(\"caught\"); }",
+        "try {\nlet n = 0; loop { n += 1; }\n} catch (e) { throw \"mine\"; }",
+        "try {\nlet n = 0; loop { n += 1; }\n} catch { loop { } }",
+        "try {\nlet n = 0; loop { n += 1; }\n} catch { }",
+    ] {
+        let failure = attack(body);
+        assert_eq!(failure.kind, Kind::Deadline, "{body}: {failure}");
+        assert_eq!(failure.message, "the turn took longer than 300 ms", "{body}");
+    }
+    for body in ["try { down(1); } catch { }", "try { down(1); } catch { m.reply(\"caught\"); }"] {
+        let failure = attack_with("fn down(n) { 1 + down(n + 1) }", body);
+        assert_eq!(failure.kind, Kind::Stack, "{body}: {failure}");
+    }
 }
 
 #[test]

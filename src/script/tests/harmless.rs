@@ -82,11 +82,28 @@ fn text_of_what_nests_is_refused_before_it_is_built() {
 }
 
 #[test]
+fn a_text_that_is_too_long_is_refused_however_deep_or_wide_its_value_is() {
+    let deep = "let v = #{}; for i in 0..200 { let next = #{}; next[\"k\"] = v; v = next; }";
+    let wide = "let s = \"\"; s.pad(60000, 'x'); let v = #{}; for i in 0..20 { v[\"k\" + i] = s; }";
+    for made in [deep, wide] {
+        for shown in ["m.reply(`${v}`)", "m.reply(\"\" + v)", "let s = \"\"; s += v", "v.to_string()", "v.to_debug()"] {
+            let rig = Rig::new();
+            let mut bot = rig.bot(&format!("on(\"message\", |m| {{\n{made}\ntry {{ {shown}; }} catch {{ }}\n}});"));
+            let failure = bot.fail(message("ann@example.org", "x"));
+            assert_eq!(failure.kind, Kind::Size, "{shown}: {failure}");
+            let worst = bot.handle.worst();
+            assert!(worst.memory < 1 << 20, "{shown}: {worst:?}");
+        }
+    }
+}
+
+#[test]
 fn text_of_what_nests_is_as_the_language_writes_it() {
     let rig = Rig::new();
     for (value, text) in [
         ("[1, \"a\", 'c', 1.5, (), true, [2]]", r#"[1, "a", c, 1.5, (), true, [2]]"#),
         ("#{ a: [1], b: #{ c: \"d\" } }", r##"#{"a": [1], "b": #{"c": "d"}}"##),
+        (r#"["a\"b\n"]"#, r#"["a\"b\n"]"#),
         ("[]", "[]"),
         ("#{}", "#{}"),
         ("#{ a: 1, b: [\"x\"] }.to_json()", r#"{"a":1,"b":["x"]}"#),

@@ -4,6 +4,7 @@
 //! what it tries. `// events: 60` sends it that many messages, for what needs more than one; `// operations: N` gives
 //! it more operations, so that only the clock can stop it. `// store: N` lets it keep so many bytes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,6 +79,31 @@ fn every_hostile_script_is_run_and_says_what_it_tries() {
         let family = name.split_once('-').map_or(name.as_str(), |(family, _)| family);
         assert!(source.contains(&format!("\"{family}")), "no test runs `{name}`");
     }
+}
+
+#[test]
+fn every_way_to_harm_has_a_script_and_every_script_a_way() {
+    let named: BTreeSet<String> = corpus().into_iter().map(|hostile| hostile.name).collect();
+    let mut tried = BTreeSet::new();
+    // A line that is not indented names a way, those below it the scripts.
+    let mut ways: Vec<(&str, Vec<&str>)> = Vec::new();
+    let lines = include_str!("../../../tests/hostile/routes.txt").lines();
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match (line.strip_prefix("    "), ways.last_mut()) {
+            (Some(scripts), Some((_, known))) => known.extend(scripts.split_whitespace()),
+            (Some(scripts), None) => panic!("no way is named before `{scripts}`"),
+            (None, _) => ways.push((line, Vec::new())),
+        }
+    }
+    for (way, scripts) in ways {
+        assert!(!scripts.is_empty(), "no script tries `{way}`");
+        for script in scripts {
+            assert!(named.contains(script), "{way}: there is no script `{script}`");
+            tried.insert(script.to_owned());
+        }
+    }
+    let forgotten: Vec<_> = named.difference(&tried).collect();
+    assert!(forgotten.is_empty(), "of no way: {forgotten:?}");
 }
 
 /// Runs the scripts whose names begin so, one after another, on one pool, whose other bot must answer all along.

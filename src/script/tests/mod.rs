@@ -13,6 +13,7 @@ mod hostile;
 mod load;
 mod manner;
 mod menu;
+mod quota;
 mod reasons;
 mod refusals;
 mod respond;
