@@ -254,7 +254,9 @@ impl Site<'_> {
                     let (kind, message, hint) = self.explain_end(*reason);
                     (kind, message, Some(hint))
                 }
-                (None, None) if token.is_unit() => (Kind::Runtime, "the script threw an error".to_owned(), None),
+                (None, None) if token.is_unit() => {
+                    (Kind::Runtime, "the script threw an error".to_owned(), None)
+                }
                 (None, None) => (Kind::Runtime, cut(token, LONGEST), None),
             },
             E::ErrorTerminated(token, _) => match token.clone().try_cast::<Exceeded>() {

@@ -243,9 +243,7 @@ impl Confined {
         scope.push("config", ());
         match engine.compile_with_scope(&scope, source) {
             // The parser asks nobody, so many modules together are stopped here.
-            Ok(_) if budget::memory_left() == 0 => {
-                Err(ended(Exceeded::Memory))
-            }
+            Ok(_) if budget::memory_left() == 0 => Err(ended(Exceeded::Memory)),
             Ok(mut ast) => {
                 ast.set_source(file);
                 Ok(ast)

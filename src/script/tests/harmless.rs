@@ -86,9 +86,12 @@ fn a_text_that_is_too_long_is_refused_however_deep_or_wide_its_value_is() {
     let deep = "let v = #{}; for i in 0..200 { let next = #{}; next[\"k\"] = v; v = next; }";
     let wide = "let s = \"\"; s.pad(60000, 'x'); let v = #{}; for i in 0..20 { v[\"k\" + i] = s; }";
     for made in [deep, wide] {
-        for shown in ["m.reply(`${v}`)", "m.reply(\"\" + v)", "let s = \"\"; s += v", "v.to_string()", "v.to_debug()"] {
+        for shown in
+            ["m.reply(`${v}`)", "m.reply(\"\" + v)", "let s = \"\"; s += v", "v.to_string()", "v.to_debug()"]
+        {
             let rig = Rig::new();
-            let mut bot = rig.bot(&format!("on(\"message\", |m| {{\n{made}\ntry {{ {shown}; }} catch {{ }}\n}});"));
+            let mut bot =
+                rig.bot(&format!("on(\"message\", |m| {{\n{made}\ntry {{ {shown}; }} catch {{ }}\n}});"));
             let failure = bot.fail(message("ann@example.org", "x"));
             assert_eq!(failure.kind, Kind::Size, "{shown}: {failure}");
             let worst = bot.handle.worst();
