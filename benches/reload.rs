@@ -43,6 +43,8 @@ pub struct Report {
     pub mixed: usize,
     /// Memory of a bot that has done nothing yet.
     pub bytes_per_bot: usize,
+    /// What a bot has taken more once it has answered `HEARD` messages: their traces, and what the bench keeps of them.
+    pub bytes_after_messages: usize,
     pub load: String,
 }
 
@@ -86,6 +88,13 @@ pub fn measure(size: Size) -> Result<Report, String> {
     let more: Vec<Player> = (size.bots..size.bots + size.more).map(|n| add(n, &latest)).collect();
     live(&more, &latest)?;
     let grown = rig::memory("VmRSS").saturating_sub(before);
+    let mut heard = 0;
+    let before = rig::memory("VmRSS");
+    while heard < HEARD {
+        ask(&more, &mut heard);
+        answered(&more, heard)?;
+    }
+    let after_messages = rig::memory("VmRSS").saturating_sub(before);
 
     let report = Report {
         bots: size.bots,
@@ -96,6 +105,7 @@ pub fn measure(size: Size) -> Result<Report, String> {
         answers: asked * bots.len(),
         mixed: bots.iter().filter(|bot| !is_monotone(&bot.heard().texts)).count(),
         bytes_per_bot: grown / size.more.max(1),
+        bytes_after_messages: after_messages / size.more.max(1),
         load: rig::load(),
     };
     // Those that nothing was sent to end with the pool.
@@ -114,9 +124,9 @@ fn main() -> ExitCode {
     let size = Size { bots: 1_000, more: 4_000, rounds: 5, limits };
     if !json {
         println!(
-            "| bots | swap, median ms | worst ms | CPU ms | messages alone ms | answers | bots with a mix | bytes per bot | load |"
+            "| bots | swap, median ms | worst ms | CPU ms | messages alone ms | answers | bots with a mix | bytes per bot | after 40 messages | load |"
         );
-        println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+        println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     }
     let mut clean = true;
     for _ in 0..runs.max(1) {
@@ -135,7 +145,10 @@ fn main() -> ExitCode {
         let Report { bots, swap_median_ms, swap_worst_ms, swap_cpu_ms, messages_ms, answers, mixed, .. } =
             &report;
         print!("| {bots} | {swap_median_ms:.1} | {swap_worst_ms:.1} | {swap_cpu_ms:.0} | {messages_ms:.1} ");
-        println!("| {answers} | {mixed} | {} | {} |", report.bytes_per_bot, report.load);
+        println!(
+            "| {answers} | {mixed} | {} | +{} | {} |",
+            report.bytes_per_bot, report.bytes_after_messages, report.load
+        );
     }
     ExitCode::from(u8::from(!clean))
 }
@@ -204,3 +217,5 @@ fn millis(span: Duration) -> f64 {
 
 /// Messages of each bot that wait when the version changes, and as many that come right after.
 const WAITING: usize = 4;
+/// Messages that the bots of the second group answer, so that their traces are seen in memory.
+const HEARD: usize = 40;
