@@ -22,6 +22,13 @@ pub enum Broken {
     },
     /// The bot and the world answer each other without end.
     Endless,
+    /// The form that is open has no such field.
+    Field {
+        /// What was written.
+        field: String,
+        /// Those it has.
+        known: String,
+    },
     /// A file beside the test cannot be read.
     File {
         /// Which.
@@ -47,6 +54,7 @@ impl fmt::Display for Broken {
         match self {
             Self::Address { text, why } => write!(f, "`{text}` is no address: {why}"),
             Self::Endless => f.write_str("the bot goes on answering without end"),
+            Self::Field { field, known } => write!(f, "the form has no field `{field}`, but: {known}"),
             Self::File { file, why } => write!(f, "`{}`: {why}", file.display()),
             Self::Hung => write!(f, "the scripts have not come to rest within {} s", PATIENCE.as_secs()),
             Self::Late => f.write_str("the test has taken longer than it may"),
@@ -61,7 +69,12 @@ impl std::error::Error for Broken {
         match self {
             Self::Address { why, .. } => Some(why),
             Self::Store(error) => Some(error),
-            Self::Endless | Self::File { .. } | Self::Hung | Self::Late | Self::NotNow { .. } => None,
+            Self::Endless
+            | Self::Field { .. }
+            | Self::File { .. }
+            | Self::Hung
+            | Self::Late
+            | Self::NotNow { .. } => None,
         }
     }
 }

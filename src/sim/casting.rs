@@ -198,7 +198,8 @@ impl Troupe {
         })?;
         let mut session = match known {
             Some(bot) => session_config(bot, None, Arc::default()),
-            None => SessionConfig::new(jid.clone()),
+            // As bots.yaml has it where it says nothing.
+            None => SessionConfig { commands: true, ..SessionConfig::new(jid.clone()) },
         };
         for room in &roles.rooms {
             let room = BareJid::parse(room).map_err(|why| {

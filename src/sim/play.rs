@@ -269,6 +269,11 @@ impl<'a> Stage<'a> {
             Direction::Leave(who) => self.moves(who, World::leave),
             Direction::Link(true) => self.world.link_up(),
             Direction::Link(false) => self.world.link_down(),
+            Direction::Menu { who, choice } => {
+                self.spoke = Some(who.clone());
+                let who = self.world.address(who)?;
+                self.world.choose_aloud(&who, choice)
+            }
             Direction::Start => self.world.start(),
             Direction::Wait(span) => self.world.advance(*span),
         }

@@ -12,6 +12,7 @@ use crate::ops::scripts::diagnostic;
 use crate::script::check::check;
 use crate::script::error::ScriptError;
 use crate::script::hook::{HookRequest, HookResponse};
+use crate::script::testing::chosen::{Answer, Choice};
 use crate::script::testing::stage::{Act, Heard, Opening, Place as Where, Sent, Sign, Stage, Theatre};
 use crate::script::testing::{self, Verdict};
 use crate::script::{WebhookGrant, testing::Report};
@@ -206,6 +207,11 @@ impl Stage for Played {
 
     fn call_hook(&mut self, name: &str, request: HookRequest) -> Result<HookResponse, String> {
         self.world.call_hook(name, request).map_err(|broken| broken.to_string())
+    }
+
+    fn choose(&mut self, who: &str, choice: &Choice) -> Result<Answer, String> {
+        let chosen = self.world.address(who).and_then(|who| self.world.choose(&who, choice));
+        chosen.map_err(|broken| broken.to_string())
     }
 
     fn now(&self) -> String {

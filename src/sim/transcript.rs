@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::config::units;
 use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::script::testing::chosen::Choice;
 
 /// Bytes of one transcript.
 pub const LONGEST: usize = 1 << 20;
@@ -121,6 +122,13 @@ pub enum Direction {
     Leave(String),
     /// `* link down`, `* link up`
     Link(bool),
+    /// `* menu ann`, `* open ann roll`, `* fill ann sides=6`, `* press ann complete`
+    Menu {
+        /// Who does it.
+        who: String,
+        /// What.
+        choice: Choice,
+    },
     /// `* start`
     Start,
     /// `* +15m`
@@ -148,6 +156,7 @@ impl std::fmt::Display for Direction {
             Self::Kick(code) => write!(f, "kick {code}"),
             Self::Leave(who) => write!(f, "leave {who}"),
             Self::Link(up) => f.write_str(if *up { "link up" } else { "link down" }),
+            Self::Menu { who, choice } => f.write_str(choice.written(who).trim_end()),
             Self::Start => f.write_str("start"),
             Self::Wait(span) => f.write_str(&written(*span)),
         }
@@ -408,6 +417,14 @@ fn direction_of(text: &str, more: &[&str]) -> Result<Direction, (String, String)
             let who = Some(who.trim()).filter(|who| !who.is_empty()).map(str::to_owned);
             Ok(Direction::As { role: role.to_owned(), who })
         }
+        ("menu" | "open" | "fill" | "press", _) => {
+            let whole = joined(rest, more);
+            match Choice::parse(word, &whole) {
+                Some(Ok((who, choice))) => Ok(Direction::Menu { who, choice }),
+                Some(Err(hint)) => wrong(hint),
+                None => wrong("there are menu, open, fill and press"),
+            }
+        }
         ("http", request) => http_of(request, more).ok_or_else(|| {
             (
                 format!("`* {text}` is no recorded answer"),
@@ -415,11 +432,16 @@ fn direction_of(text: &str, more: &[&str]) -> Result<Direction, (String, String)
             )
         }),
         _ => {
-            let known = ["+5m", "as", "crash", "http", "join", "kick", "leave", "link", "start"];
+            let known = [
+                "+5m", "as", "crash", "fill", "http", "join", "kick", "leave", "link", "menu", "open",
+                "press", "start",
+            ];
             let near = known.iter().find(|known| strsim::levenshtein(known, word) <= 2);
             match near {
                 Some(near) => wrong(&format!("did you mean `* {near}`?")),
-                None => wrong("there are +SPAN, as, crash, http, join, kick, leave, link and start"),
+                None => wrong(
+                    "there are +SPAN, as, crash, http, join, kick, leave, link, start, menu, open, fill and press",
+                ),
             }
         }
     }

@@ -4,6 +4,7 @@
 //! store. Only then does the next input come, so the same inputs have the same outcome.
 
 pub mod acts;
+mod menu;
 mod outages;
 mod outcome;
 
@@ -111,6 +112,9 @@ pub struct World {
     /// What is said in rooms: where and with which id, and the id that the room gave it.
     named: BTreeMap<(BareJid, String), String>,
     ears: Ears,
+    /// What people's clients show of the bot's commands.
+    clients: BTreeMap<BareJid, menu::Client>,
+    asked: Option<menu::Asked>,
     ids: IdSource,
     lines: VecDeque<Line>,
     gestures: VecDeque<Gesture>,
@@ -157,6 +161,8 @@ impl World {
             present: BTreeSet::new(),
             named: BTreeMap::new(),
             ears: Ears::default(),
+            clients: BTreeMap::new(),
+            asked: None,
             ids,
             lines: VecDeque::new(),
             gestures: VecDeque::new(),
@@ -501,6 +507,7 @@ impl World {
         let Some(from) = from else { return };
         self.gesture(who, &from, stanza);
         self.name(&from, stanza);
+        self.answered(who, stanza);
         if stanza.name() != "message" {
             return;
         }

@@ -40,6 +40,23 @@ fn a_reminder_comes_when_time_passes_also_over_a_crash() {
 }
 
 #[test]
+fn the_menu_is_at_hand_and_is_recorded() {
+    let folder = scratch();
+    fs::write(folder.join("dice.rhai"), "command(\"roll <n:int>\", |m, a| m.reply(`rolled ${a.n}`));\n")
+        .expect("a file");
+    let arguments = ["dice.rhai", "--record", "menu.chat"];
+    let shown = talk(&folder, &arguments, "/menu\n/open\n/open roll\n/fill n=4\n/press\n/press\n/quit\n");
+    assert!(shown.contains("roll: roll") && shown.contains("rolled 4"), "{shown}");
+    assert!(shown.contains("write /menu, /open roll") && shown.contains("no command is open"), "{shown}");
+    let record = fs::read_to_string(folder.join("menu.chat")).expect("it was saved");
+    assert!(record.contains("* fill ann n=4\n* press ann\nbot: [roll] completed"), "{record}");
+    fs::create_dir_all(folder.join("tests")).expect("a folder");
+    fs::rename(folder.join("menu.chat"), folder.join("tests/menu.chat")).expect("moved");
+    let output = run_to_end(&folder, &["test"]);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+}
+
+#[test]
 fn a_saved_script_is_live_and_a_broken_one_changes_nothing() {
     let folder = scratch();
     let script = folder.join("says.rhai");

@@ -60,6 +60,63 @@ fn an_arrow_names_whom_the_bot_speaks_to() {
     check(script, "ann: hi\nbot -> bob: hi", "ann: hi\nbot → eve: hi");
 }
 
+/// The menu of a person's client, over the wire: what is listed, opened, filled and pressed.
+#[test]
+fn a_menu_is_used_as_a_client_uses_it() {
+    let script = r#"
+        command("roll <sides:int> [loud:bool=no]", "Roll dice", |m, a| { m.reply(`rolled ${a.sides} ${a.loud}`); bot::send("bob@example.org", "psst"); });
+        command("wipe", #{ help: "Wipe it", confirm: "Really?" }, |m| m.reply("wiped"));
+        command("halt", #{ allow: ["admin"] }, |m| m.reply("halted"));
+    "#;
+    let form =
+        "bot: [roll] !roll <sides> [loud]\n  Roll dice\n  sides* (a whole number):\n  loud: no\n  → complete";
+    check(
+        script,
+        &format!(
+            "* menu ann\nbot: [menu]\n  roll: Roll dice\n  wipe: Wipe it\n* open ann roll\n{form}\n* fill ann sides=6\n\
+             * press ann complete\nbot: [roll] completed\n  rolled 6 false\nbot → bob: psst\n* open ann wipe\n\
+             bot: [wipe] executing\n  warn: Really?\n  → complete\n* press ann cancel\nbot: [wipe] canceled\n\
+             * open ann halt\nbot: [halt] refused: forbidden\n* as admin ann\n* open ann halt\nbot: [halt] completed\n  halted"
+        ),
+        &format!(
+            "* open ann roll\n{form}\n* fill ann sides=6\n* press ann\nbot: [roll] completed\n  rolled 7 false\nbot → bob: psst"
+        ),
+    );
+    // A client may press what is not offered; the bot refuses. A mistake is told beside the form.
+    check(
+        script,
+        "* open ann roll\nbot: …\n* press ann next\nbot: [roll] refused: bad-request, bad-action",
+        "* open ann roll\nbot: …\n* press ann next\nbot: [roll] completed…",
+    );
+    check(
+        script,
+        "* open ann roll\nbot: …\n* fill ann sides=many\n* press ann\n\
+         bot: [roll] !roll <sides> [loud]\n  error: `sides` is a whole number, not `many`\n…\n* press ann cancel\nbot: [roll] canceled"
+            .replace("\n…", "\n  …")
+            .as_str(),
+        "* open ann roll\nbot: …\n* fill ann siddes=6",
+    );
+    for wrong in [
+        "* press ann",
+        "* fill ann sides=6",
+        "* crash\n* menu ann\nbot: [menu] empty",
+        "* link down\n* menu ann",
+    ] {
+        assert!(!passes(script, "", wrong), "{wrong}");
+    }
+    assert!(passes(script, "", "* crash\n* +6m\n* menu ann\nbot: [menu] refused: service-unavailable"));
+}
+
+/// The sample of the page is a conversation with a shipped script.
+#[test]
+fn the_menu_of_the_page_is_as_the_page_says() {
+    let page = include_str!("../../docs/testing.md");
+    let blocks = page.split("```text\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let talk = blocks.into_iter().find(|block| block.contains("* open ")).expect("the sample");
+    let script = std::fs::read_to_string("scripts/dice.rhai").expect("a shipped script");
+    assert!(passes(&script, "", talk), "{talk}");
+}
+
 /// What is said to the bot alone is no talk of a room.
 #[test]
 fn a_message_handler_hears_nothing_in_a_room() {

@@ -15,6 +15,7 @@ use crate::ops::scripts::diagnostic;
 use crate::printable::printable;
 use crate::script::error::ScriptError;
 use crate::script::inspect::inspect;
+use crate::script::testing::chosen::Choice;
 use crate::script::trace::Trace;
 use crate::sim::broken::Broken;
 use crate::sim::casting::{Cast, Roles, Troupe};
@@ -25,7 +26,11 @@ const WORDS: &[(&str, &str)] = &[
     ("/as", "/as bob          speak as somebody else"),
     ("/crash", "/crash           kill the bot's program; /start runs it again"),
     ("/down", "/down            cut the connection; /up mends it"),
+    ("/fill", "/fill sides=6    fill a field of the form that is open"),
     ("/help", "/help            this"),
+    ("/menu", "/menu            the bot's commands, as your client shows them"),
+    ("/open", "/open roll       begin one of them"),
+    ("/press", "/press           send the form; /press next, prev, complete or cancel"),
     ("/quit", "/quit            leave"),
     ("/room", "/room team@…     speak in a room; /room alone comes back"),
     ("/start", "/start           run the bot's program again"),
@@ -183,6 +188,7 @@ impl<'a> Talk<'a> {
             "/start" => self.happen("start", World::start),
             "/down" => self.happen("link down", World::link_down),
             "/up" => self.happen("link up", World::link_up),
+            "/menu" | "/open" | "/fill" | "/press" => self.choose(&word[1..], rest),
             "/why" => self.why(),
             "/xml" => self.stanzas.iter().for_each(|stanza| println!("  {}", printable(stanza))),
             _ if word.starts_with('/') && word.len() > 1 && !word[1..].contains('/') && word != "/me" => {
@@ -258,6 +264,21 @@ impl<'a> Talk<'a> {
                 println!("· it is {}", self.clock());
             }
             _ => println!("· `{span}` is no time to wait: write `/wait 15m`, at most a year"),
+        }
+    }
+
+    /// What a client does with the bot's commands.
+    fn choose(&mut self, word: &str, rest: &str) {
+        let who = self.known_as(&self.me);
+        let parsed = Choice::parse(word, format!("{who} {rest}").trim_end());
+        match parsed {
+            Some(Ok((who, choice))) => {
+                let me = self.me.clone();
+                self.happen(choice.written(&who).trim_end(), |world| world.choose_aloud(&me, &choice));
+            }
+            Some(Err(_)) | None => {
+                println!("· write /menu, /open roll, /fill sides=6, /press or /press cancel")
+            }
         }
     }
 

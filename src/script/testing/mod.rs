@@ -5,7 +5,9 @@
 
 pub mod api;
 mod caret;
+pub mod chosen;
 mod expect;
+pub mod menu;
 mod opening;
 mod people;
 pub(super) mod playing;

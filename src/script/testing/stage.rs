@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::script::error::ScriptError;
 use crate::script::hook::{HookRequest, HookResponse};
 use crate::script::outside::HttpResponse;
+use crate::script::testing::chosen::{Answer, Choice};
 
 /// Builds worlds.
 pub trait Theatre {
@@ -209,6 +210,12 @@ pub trait Stage {
     /// # Errors
     /// No script has it, or the bot does not run.
     fn call_hook(&mut self, name: &str, request: HookRequest) -> Result<HookResponse, String>;
+
+    /// Somebody does something in the menu of their client.
+    ///
+    /// # Errors
+    /// No such form is open, or the bot gives no answer.
+    fn choose(&mut self, who: &str, choice: &Choice) -> Result<Answer, String>;
 
     /// What the clock shows, as RFC 3339.
     fn now(&self) -> String;
