@@ -14,10 +14,14 @@ pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// SASL, RFC 6120 §6.
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// SASL2, XEP-0388.
+pub const SASL2: &str = "urn:xmpp:sasl:2";
 /// SASL channel-binding types, XEP-0440.
 pub const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 /// Resource binding, RFC 6120 §7.
 pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+/// Bind 2, XEP-0386.
+pub const BIND2: &str = "urn:xmpp:bind:0";
 /// Session establishment of RFC 3921, kept alive by servers that still ask for it.
 pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 /// Roster, RFC 6121 §2.

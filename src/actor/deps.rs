@@ -139,6 +139,12 @@ impl Deps {
         }
     }
 
+    /// The UUID by which a server knows this installation of an account (XEP-0388 §2.4): the same in every process on
+    /// these data, and no other's, because the data have one process at a time.
+    pub fn user_agent(&self, spec: &BotSettings) -> String {
+        uuid(&[&self.installation, spec.jid.as_str(), &spec.name])
+    }
+
     /// What the session of an account is told.
     pub fn session_config(&self, spec: &BotSettings) -> SessionConfig {
         let own_bots = Arc::clone(&self.own_bots.lock().unwrap_or_else(PoisonError::into_inner));
@@ -239,14 +245,28 @@ fn host(spec: &BotSettings) -> String {
 
 /// Twelve characters that follow from the parts.
 fn short_hash(parts: &[&str]) -> String {
+    base32(&digest(parts))[..12].to_owned()
+}
+
+/// A UUID of the kind whose bits are all made up (version 4), made of these.
+fn uuid(parts: &[&str]) -> String {
+    let mut bytes = digest(parts);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = |range: std::ops::Range<usize>| -> String {
+        bytes[range].iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    [hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)].join("-")
+}
+
+fn digest(parts: &[&str]) -> [u8; 32] {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.len().to_be_bytes());
         hash.update(part.as_bytes());
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    base32(&digest)[..12].to_owned()
+    hash.finalize().into()
 }
 
 /// Why the runtime did not start.
@@ -286,5 +306,22 @@ impl std::error::Error for StartFailed {
             Self::Store(error) => Some(error),
             Self::Listen { error, .. } | Self::Thread(error) => Some(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9562 §5.4
+    #[test]
+    fn an_agent_is_a_uuid_of_its_own() {
+        let one = uuid(&["here", "a@b.example", "a"]);
+        let parts: Vec<usize> = one.split('-').map(str::len).collect();
+        assert_eq!(parts, [8, 4, 4, 4, 12]);
+        assert_eq!((&one[14..15], "89ab".contains(&one[19..20])), ("4", true), "{one}");
+        assert_eq!(one, uuid(&["here", "a@b.example", "a"]));
+        assert_ne!(one, uuid(&["there", "a@b.example", "a"]));
+        assert_ne!(one, uuid(&["here", "a@b.example", "b"]));
     }
 }

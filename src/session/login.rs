@@ -24,6 +24,8 @@ pub struct Login {
     discovering: usize,
     /// What the account and its server announce.
     announced: BTreeSet<String>,
+    /// Carbons are on since the stream logged in.
+    pub(super) carbons: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -85,7 +87,7 @@ impl Session {
         if self.config.hosted {
             return self.start_hosted_login(now);
         }
-        self.login = Login { step: Step::AwaitRoster, discovering: 2, announced: BTreeSet::new() };
+        self.login = Login { step: Step::AwaitRoster, discovering: 2, ..Login::default() };
         let versioning = features.has_child("ver", ns::ROSTER_VERSIONING);
         let query = self.roster.query(versioning);
         debug!(account = %self.own.bare, ver = query.attr("ver").unwrap_or_default(), "asking for the roster");
@@ -108,7 +110,7 @@ impl Session {
         self.online_since = now.wall;
         self.last_active = Some(now.at);
         let announced = announced.iter().cloned().collect();
-        self.login = Login { step: Step::Complete, discovering: 0, announced };
+        self.login = Login { step: Step::Complete, announced, ..Login::default() };
         let query = self.roster.query(true);
         self.ask(now, "get", None, query, PATIENCE, Purpose::RosterGet);
         // That process may have died before its presence was out. Twice the same does no harm.
@@ -142,7 +144,7 @@ impl Session {
             return;
         }
         self.login.step = Step::Complete;
-        if self.config.carbons && self.login.announces(carbons::NS) {
+        if self.config.carbons && !self.login.carbons && self.login.announces(carbons::NS) {
             self.ask(now, "set", None, carbons::enable(), PATIENCE, Purpose::Carbons);
         }
         self.send_presence();

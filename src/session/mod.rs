@@ -312,6 +312,17 @@ impl Session {
         }
     }
 
+    /// Whether the account gets copies of what its other resources do.
+    pub fn wants_carbons(&self) -> bool {
+        self.config.carbons
+    }
+
+    /// The stream has switched carbons on along with the login: they need not be asked for. Behind
+    /// [`Session::on_online`].
+    pub fn on_carbons(&mut self) {
+        self.login.carbons = true;
+    }
+
     /// A stream of a process that is gone was taken up again: the server has kept roster, presence and rooms, and this
     /// process knows only what it is told here. `announced` is what that process was told of in [`SessionOutput::LoggedIn`].
     /// `seats` are its occupant JIDs, from [`Session::seats`].

@@ -8,6 +8,33 @@ use crate::stream::fault::SaslCondition;
 use crate::stream::sasl::error::SaslError;
 use crate::xml::Element;
 
+/// The two ways in which the messages of SASL travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// RFC 6120 §6: the stream restarts after the login.
+    Sasl,
+    /// XEP-0388: it does not, and more travels along.
+    Sasl2,
+}
+
+impl Profile {
+    /// The namespace of its elements.
+    pub fn ns(self) -> &'static str {
+        match self {
+            Self::Sasl => ns::SASL,
+            Self::Sasl2 => ns::SASL2,
+        }
+    }
+
+    /// The feature that lists its mechanisms.
+    fn feature(self) -> &'static str {
+        match self {
+            Self::Sasl => "mechanisms",
+            Self::Sasl2 => "authentication",
+        }
+    }
+}
+
 /// `<auth/>`; an initial response of no bytes differs from none, §6.4.2.
 pub(super) fn auth(mechanism: &'static str, initial: Option<&[u8]>) -> Element {
     let auth = Element::new("auth", ns::SASL).with_attr("mechanism", mechanism);
@@ -18,8 +45,8 @@ pub(super) fn auth(mechanism: &'static str, initial: Option<&[u8]>) -> Element {
 }
 
 /// `<challenge/>`, `<response/>`, which carry no bytes as no text.
-pub(super) fn message(name: &'static str, data: &[u8]) -> Element {
-    Element::new(name, ns::SASL).with_text(STANDARD.encode(data))
+pub(super) fn message(profile: Profile, name: &'static str, data: &[u8]) -> Element {
+    Element::new(name, profile.ns()).with_text(STANDARD.encode(data))
 }
 
 /// `<success/>`, perhaps with additional data.
@@ -32,24 +59,25 @@ pub(super) fn success(additional: Option<&[u8]>) -> Element {
 }
 
 /// `<abort/>`
-pub(super) fn abort() -> Element {
-    Element::new("abort", ns::SASL)
+pub(super) fn abort(profile: Profile) -> Element {
+    Element::new("abort", profile.ns())
 }
 
 /// `<failure/>`
-pub(super) fn failure(condition: SaslCondition) -> Element {
-    Element::new("failure", ns::SASL).with_child(Element::new(condition.name(), ns::SASL))
+pub(super) fn failure(profile: Profile, condition: SaslCondition) -> Element {
+    Element::new("failure", profile.ns()).with_child(Element::new(condition.name(), ns::SASL))
 }
 
 /// Reads `<failure/>`. An unknown condition is treated as a refusal: trying again could be taken
-/// for guessing.
+/// for guessing. Conditions keep the namespace of RFC 6120 in SASL2; some servers write the other one.
 pub(super) fn read_failure(failure: &Element) -> (SaslCondition, Option<String>) {
     let condition = failure
         .children()
-        .filter(|child| child.ns() == ns::SASL)
+        .filter(|child| child.ns() == ns::SASL || child.ns() == failure.ns())
         .find_map(|child| SaslCondition::from_name(child.name()))
         .unwrap_or(SaslCondition::NotAuthorized);
-    (condition, failure.child_text("text", ns::SASL))
+    let text = [failure.ns(), ns::SASL].into_iter().find_map(|ns| failure.child_text("text", ns));
+    (condition, text)
 }
 
 /// The bytes in an element: `None` without text, `=` for none at all. White space may stand
@@ -63,13 +91,13 @@ pub(super) fn data(element: &Element) -> Result<Option<Vec<u8>>, SaslError> {
     }
 }
 
-/// The names in `<mechanisms/>`.
-pub(super) fn mechanisms(features: &Element) -> Vec<String> {
+/// The names in `<mechanisms/>` or `<authentication/>`.
+pub(super) fn mechanisms(profile: Profile, features: &Element) -> Vec<String> {
     features
-        .child("mechanisms", ns::SASL)
+        .child(profile.feature(), profile.ns())
         .into_iter()
         .flat_map(Element::children)
-        .filter(|child| child.is("mechanism", ns::SASL))
+        .filter(|child| child.is("mechanism", profile.ns()))
         .map(|child| child.text().trim().to_owned())
         .collect()
 }
@@ -85,10 +113,10 @@ pub(super) fn bindings(features: &Element) -> Option<Vec<String>> {
     )
 }
 
-/// `<mechanisms/>` with these names.
-pub(super) fn mechanisms_feature(names: &[String]) -> Element {
-    let mechanism = |name: &String| Element::new("mechanism", ns::SASL).with_text(name.clone());
-    names.iter().map(mechanism).fold(Element::new("mechanisms", ns::SASL), Element::with_child)
+/// `<mechanisms/>` or `<authentication/>` with these names.
+pub(super) fn mechanisms_feature(profile: Profile, names: &[String]) -> Element {
+    let mechanism = |name: &String| Element::new("mechanism", profile.ns()).with_text(name.clone());
+    names.iter().map(mechanism).fold(Element::new(profile.feature(), profile.ns()), Element::with_child)
 }
 
 /// The list of XEP-0440.
@@ -120,6 +148,6 @@ mod tests {
         }
         assert_eq!(auth("ANONYMOUS", Some(b"")).text(), "=");
         assert_eq!(auth("SCRAM-SHA-1", None).text(), "");
-        assert_eq!(message("response", b"").text(), "");
+        assert_eq!(message(Profile::Sasl, "response", b"").text(), "");
     }
 }

@@ -37,10 +37,13 @@ pub(super) fn address(answer: &Element) -> Result<FullJid, StanzaError> {
         .child("bind", ns::BIND)
         .and_then(|bind| bind.child_text("jid", ns::BIND))
         .and_then(|jid| Jid::from_wire(jid.trim()).ok()?.to_full())
-        .ok_or_else(|| {
-            StanzaError::new(ErrorKind::Cancel, "undefined-condition")
-                .with_text("the answer names no address with a resource")
-        })
+        .ok_or_else(no_address)
+}
+
+/// The server says that a resource is bound and not which.
+pub(super) fn no_address() -> StanzaError {
+    StanzaError::new(ErrorKind::Cancel, "undefined-condition")
+        .with_text("the answer names no address with a resource")
 }
 
 /// Receiving: the resource a client asks for; `None` where this is no request for one.

@@ -131,6 +131,7 @@ pub(super) fn go_online(core: &mut Core, now: Instant, jid: FullJid) {
         resume_max: None,
         // The handshake vouches, outside SASL.
         mechanism: Mechanism::External,
+        carbons: false,
     })));
     core.go_online(now, Phase::Online);
 }

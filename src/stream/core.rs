@@ -44,6 +44,10 @@ pub(super) struct Core {
     pub header_sent: bool,
     /// When something last arrived.
     pub heard: Instant,
+    /// Features may still come although stanzas flow: a server may send them behind an inline resumption.
+    pub late_features: bool,
+    /// The proof of a login is out that resumes the session along with it.
+    pub resuming: bool,
     /// The owner has stopped reading by itself: silence is not the peer's.
     pub paused: bool,
 }
@@ -86,6 +90,8 @@ impl Core {
             trusted: false,
             header_sent: false,
             heard: now,
+            late_features: false,
+            resuming: false,
             paused: false,
         }
     }
@@ -138,6 +144,11 @@ impl Core {
     /// The stream restarts after login, on the same channel, RFC 6120 §6.4.6.
     pub fn restart(&mut self) {
         self.forget_stream(self.framer.restart(self.limits.of_bytes()));
+    }
+
+    /// The stream goes on after a login by SASL2, with the bounds of one that has logged in.
+    pub fn keep_on(&mut self) {
+        self.framer.set_limits(self.limits.of_bytes());
     }
 
     fn forget_stream(&mut self, framer: Framer) {
@@ -218,6 +229,8 @@ impl Core {
             self.deliver(element);
         } else if element.is("error", ns::STREAM) {
             self.fault(What::StreamError(StreamError::from_element(&element)));
+        } else if element.is("features", ns::STREAM) && std::mem::take(&mut self.late_features) {
+            // They say what a stream can that is gone on with.
         } else if self.managed && element.is("r", ns::SM) {
             self.on_request(now);
         } else if self.managed && element.is("a", ns::SM) {
@@ -405,6 +418,7 @@ impl Core {
                 session.forget();
             }
             Phase::AwaitProbe | Phase::AwaitResumed => session.count_attempt(),
+            Phase::AwaitChallenge if self.resuming => session.count_attempt(),
             _ => {}
         }
     }

@@ -111,6 +111,8 @@ pub enum What {
     SaslBroken { error: SaslError },
     /// Nothing came although an answer was due.
     Silence,
+    /// The password is not all that the server asks of the account: `<continue/>` of XEP-0388.
+    TasksRequired { tasks: Vec<String> },
     /// The peer closed the stream in order, but we did not ask for it.
     StreamClosed,
     /// The peer sent a stream error, RFC 6120 §4.9.
@@ -233,6 +235,7 @@ fn rule(what: &What) -> Rule {
         What::Silence => row(Transport, None, Next::Reconnect),
         What::StreamClosed => row(Peer, None, Next::Reconnect),
         What::StreamError(error) => row(error.side(), None, error.next()),
+        What::TasksRequired { .. } => row(Peer, None, Next::WaitForConfig),
         What::TlsInjected => row(Peer, None, Next::Later(Pause::Certificate)),
         What::TlsFailed { certificate: true, .. } => row(Peer, None, Next::Later(Pause::Certificate)),
         What::TlsFailed { certificate: false, .. } => row(Transport, None, Next::Reconnect),

@@ -25,6 +25,8 @@ pub(super) enum Step {
     Enable,
     OpenSession,
     Resume,
+    /// Log in by XEP-0388.
+    Sasl2,
     Secure,
 }
 
@@ -41,8 +43,9 @@ pub(super) struct Feature {
 }
 
 /// All features that are negotiated, in the order of XEP-0170.
-pub(super) const FEATURES: [Feature; 6] = [
+pub(super) const FEATURES: [Feature; 7] = [
     row("starttls", ns::TLS, Standing::Open, Some(Standing::Secured), Step::Secure),
+    row("authentication", ns::SASL2, Standing::Secured, Some(Standing::Authenticated), Step::Sasl2),
     row("mechanisms", ns::SASL, Standing::Secured, Some(Standing::Authenticated), Step::Authenticate),
     row("sm", ns::SM, Standing::Authenticated, Some(Standing::Bound), Step::Resume),
     row("bind", ns::BIND, Standing::Authenticated, Some(Standing::Bound), Step::Bind),
@@ -128,12 +131,12 @@ mod tests {
     fn each_standing_has_its_own_steps() {
         let all = "<f xmlns='a'><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
                    <session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>\
-                   <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\
+                   <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/><authentication xmlns='urn:xmpp:sasl:2'/>\
                    <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></f>";
         let all = parse(all).expect("well-formed");
         let cases = [
             (Standing::Open, vec![Step::Secure]),
-            (Standing::Secured, vec![Step::Authenticate]),
+            (Standing::Secured, vec![Step::Sasl2, Step::Authenticate]),
             (Standing::Authenticated, vec![Step::Resume, Step::Bind]),
             (Standing::Bound, vec![Step::OpenSession, Step::Enable]),
         ];

@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use crate::jid::FullJid;
 use crate::ns;
+use crate::stream::auth::Profile;
 use crate::stream::core::{Blanks, Core, is_stanza};
 use crate::stream::fault::{SaslCondition, StreamError, What};
 use crate::stream::features::{self, Standing, Step};
+use crate::stream::inline::{Asked, is_resumable};
 use crate::stream::management::{self, BadHandled, Granted, Management};
 use crate::stream::phase::Phase;
 use crate::stream::sasl::Mechanism;
@@ -16,25 +18,35 @@ use crate::stream::sasl::client::{self, Client, Login};
 use crate::stream::sasl::error::SaslError;
 use crate::stream::sasl::keys::ScramKeys;
 use crate::stream::sasl::message::Nonce;
-use crate::stream::{Initiating, Online, Secured, StreamEvent, auth, bind, header, registering, starttls};
+use crate::stream::{
+    Initiating, Online, Secured, StreamEvent, auth, bind, header, registering, sasl2, starttls,
+};
 use crate::xml::{Element, Framer, Limits, Reader, StreamHeader};
 
 /// What is left to negotiate.
 pub(super) struct Initiator {
-    config: Initiating,
-    standing: Standing,
+    pub(super) config: Initiating,
+    pub(super) standing: Standing,
     channel: Channel,
+    /// How the messages of `exchange` travel.
+    profile: Profile,
     exchange: Option<Client>,
     /// How we logged in.
     mechanism: Option<Mechanism>,
-    features: Element,
+    pub(super) features: Element,
     /// Steps that were taken under these features.
     taken: Vec<Step>,
     /// `id` of the iq that was asked with.
     request: String,
-    jid: Option<FullJid>,
+    pub(super) jid: Option<FullJid>,
     /// The session that begins, while an earlier one is still in the core.
-    fresh: Option<Management>,
+    pub(super) fresh: Option<Management>,
+    /// Stanzas are counted since the login, XEP-0198 §10.
+    pub(super) counted: bool,
+    /// What travels along with the login under way.
+    pub(super) asked: Asked,
+    /// Carbons came with the login.
+    pub(super) carbons: bool,
     /// Stanzas that came before the negotiation was complete.
     early: Vec<Element>,
 }
@@ -47,6 +59,7 @@ impl Initiator {
             config,
             standing: Standing::Open,
             channel: Channel::default(),
+            profile: Profile::Sasl,
             exchange: None,
             mechanism: None,
             features: Element::new("features", ns::STREAM),
@@ -54,6 +67,9 @@ impl Initiator {
             request: String::new(),
             jid: None,
             fresh: None,
+            counted: false,
+            asked: Asked::default(),
+            carbons: false,
             early: Vec::new(),
         };
         if direct_tls {
@@ -101,7 +117,7 @@ impl Initiator {
             Phase::AwaitProceed if element.is("proceed", ns::TLS) => core.secure(now, Blanks::Refused),
             Phase::AwaitProceed if element.is("failure", ns::TLS) => core.fault(What::TlsRefused),
             Phase::AwaitRegistration => registering::on_element(core, element),
-            Phase::AwaitChallenge if element.ns() == ns::SASL => self.on_sasl(core, now, &element),
+            Phase::AwaitChallenge if element.ns() == self.profile.ns() => self.on_sasl(core, now, &element),
             Phase::AwaitResumed if element.is("resumed", ns::SM) => self.on_resumed(core, now, &element),
             Phase::AwaitResumed if element.is("failed", ns::SM) => {
                 if let Some(session) = &mut core.session {
@@ -126,7 +142,9 @@ impl Initiator {
                 self.fresh = None;
                 self.take_step(core, now);
             }
-            Phase::AwaitEnabled | Phase::AwaitSession if is_stanza(&element) => self.keep(core, element),
+            Phase::AwaitEnabled | Phase::AwaitFeatures | Phase::AwaitSession if self.is_early(&element) => {
+                self.keep(core, element);
+            }
             _ => core.unexpected(&element),
         }
     }
@@ -146,11 +164,15 @@ impl Initiator {
                 core.say(&starttls::request());
                 core.await_next(now, Phase::AwaitProceed);
             }
-            Some(Step::Authenticate) => self.authenticate(core, now),
+            Some(Step::Authenticate) => self.authenticate(core, now, Profile::Sasl),
+            Some(Step::Sasl2) => self.authenticate(core, now, Profile::Sasl2),
             Some(Step::Resume) => self.resume(core, now),
             Some(Step::Bind) => {
                 self.request = core.ids.next_id();
-                core.say(&bind::request(&self.request, self.config.resource.as_deref()));
+                // Where the server may choose, the account stays where it was.
+                let before = core.session.as_ref().filter(|_| self.config.tag.is_some());
+                let before = before.and_then(|session| session.jid()).map(FullJid::resource_str);
+                core.say(&bind::request(&self.request, before.or(self.config.resource.as_deref())));
                 core.await_next(now, Phase::AwaitBound);
             }
             Some(Step::OpenSession) => {
@@ -168,13 +190,12 @@ impl Initiator {
     }
 
     fn wants(&self, step: Step, core: &Core) -> bool {
-        let resumable =
-            || core.session.as_ref().is_some_and(|session| session.id().is_some() && session.jid().is_some());
         match step {
             _ if self.taken.contains(&step) => false,
             Step::OpenSession => features::needs_session(&self.features),
-            Step::Resume => resumable(),
-            Step::Authenticate | Step::Bind | Step::Enable | Step::Secure => true,
+            Step::Resume => is_resumable(core),
+            Step::Enable => self.fresh.is_none(),
+            Step::Authenticate | Step::Bind | Step::Sasl2 | Step::Secure => true,
         }
     }
 
@@ -191,18 +212,20 @@ impl Initiator {
         }
     }
 
-    fn authenticate(&mut self, core: &mut Core, now: Instant) {
+    fn authenticate(&mut self, core: &mut Core, now: Instant, profile: Profile) {
+        self.profile = profile;
         let config = &self.config;
         let policy = Policy {
             credentials: &config.credentials,
             channel: &self.channel,
             binding: config.channel_binding,
+            sasl2: profile == Profile::Sasl2,
             used_scram: config.used_scram,
             used_plus: config.used_plus,
             allow_plain: config.allow_plain,
         };
         let bindings = auth::bindings(&self.features);
-        let choice = match choose(&auth::mechanisms(&self.features), bindings.as_deref(), &policy) {
+        let choice = match choose(&auth::mechanisms(profile, &self.features), bindings.as_deref(), &policy) {
             Ok(choice) => choice,
             Err(reason) => return core.fault(What::MechanismMissing { reason }),
         };
@@ -215,7 +238,18 @@ impl Initiator {
         let nonce = Nonce::from_bytes(&core.ids.next_bytes());
         match Client::start(choice, login, &self.channel, config.iterations, nonce) {
             Ok((exchange, initial)) => {
-                core.say(&auth::auth(exchange.mechanism().name(), initial.as_deref()));
+                let (mechanism, initial) = (exchange.mechanism(), initial.as_deref());
+                let element = match profile {
+                    Profile::Sasl => auth::auth(mechanism.name(), initial),
+                    Profile::Sasl2 => {
+                        let agent = config.user_agent.as_deref();
+                        let authenticate = sasl2::authenticate(mechanism.name(), initial, agent);
+                        self.ask_inline(core).into_iter().fold(authenticate, Element::with_child)
+                    }
+                };
+                core.say(&element);
+                // Of SCRAM, the first word proves nothing yet.
+                core.resuming = self.asked.resume && !mechanism.is_scram();
                 self.exchange = Some(exchange);
                 core.await_next(now, Phase::AwaitChallenge);
             }
@@ -224,7 +258,12 @@ impl Initiator {
     }
 
     fn on_sasl(&mut self, core: &mut Core, now: Instant, element: &Element) {
+        core.resuming = false;
         match element.name() {
+            "continue" if self.profile == Profile::Sasl2 => {
+                core.say(&auth::abort(self.profile));
+                core.fault(What::TasksRequired { tasks: sasl2::tasks(element) });
+            }
             "challenge" => self.on_challenge(core, now, element),
             "failure" => self.on_failure(core, now, element),
             "success" => self.on_success(core, now, element),
@@ -241,17 +280,29 @@ impl Initiator {
                 core.outputs.event(StreamEvent::DeriveKeys(request));
                 core.await_next(now, Phase::AwaitKeys);
             }
-            Ok(client::Step::Respond(data)) => respond(core, now, &data),
-            Err(error) => break_off(core, error),
+            Ok(client::Step::Respond(data)) => self.respond(core, now, &data),
+            Err(error) => self.break_off(core, error),
         }
     }
 
     pub fn on_keys(&mut self, core: &mut Core, now: Instant, keys: ScramKeys) {
         let Some(exchange) = &mut self.exchange else { return };
         match exchange.on_keys(keys) {
-            Ok(data) => respond(core, now, &data),
-            Err(error) => break_off(core, error),
+            Ok(data) => self.respond(core, now, &data),
+            Err(error) => self.break_off(core, error),
         }
+    }
+
+    fn respond(&self, core: &mut Core, now: Instant, data: &[u8]) {
+        core.say(&auth::message(self.profile, "response", data));
+        core.resuming = self.asked.resume;
+        core.await_next(now, Phase::AwaitChallenge);
+    }
+
+    /// RFC 6120 §6.4.4: the exchange is given up before the stream is.
+    fn break_off(&self, core: &mut Core, error: SaslError) {
+        core.say(&auth::abort(self.profile));
+        core.fault(What::SaslBroken { error });
     }
 
     fn on_failure(&mut self, core: &mut Core, now: Instant, element: &Element) {
@@ -260,21 +311,30 @@ impl Initiator {
         if condition == SaslCondition::NotAuthorized && stale {
             // The password may have changed while its salt did not: once more, without old keys.
             self.config.keys = None;
-            return self.authenticate(core, now);
+            return self.authenticate(core, now, self.profile);
         }
         core.fault(What::AuthenticationRefused { condition, text });
     }
 
     fn on_success(&mut self, core: &mut Core, now: Instant, element: &Element) {
         let Some(exchange) = self.exchange.take() else { return core.unexpected(element) };
-        match auth::data(element).and_then(|additional| exchange.on_success(additional.as_deref())) {
+        let additional = match self.profile {
+            Profile::Sasl => auth::data(element),
+            Profile::Sasl2 => sasl2::data(element, "additional-data"),
+        };
+        match additional.and_then(|additional| exchange.on_success(additional.as_deref())) {
             Ok(done) => {
                 let (mechanism, keys) = (done.mechanism, done.keys);
                 core.outputs.event(StreamEvent::Authenticated { mechanism, keys, username: None });
                 self.mechanism = Some(mechanism);
                 self.standing = Standing::Authenticated;
-                core.restart();
-                self.open(core, now);
+                match self.profile {
+                    Profile::Sasl => {
+                        core.restart();
+                        self.open(core, now);
+                    }
+                    Profile::Sasl2 => self.on_inline(core, now, element),
+                }
             }
             Err(error) => core.fault(What::SaslBroken { error }),
         }
@@ -282,15 +342,12 @@ impl Initiator {
 
     fn resume(&mut self, core: &mut Core, now: Instant) {
         let Some(session) = &mut core.session else { return };
-        let handled = session.begin_resumption();
-        let resume = Element::new("resume", ns::SM)
-            .with_attr("h", handled.to_string())
-            .with_attr_opt("previd", session.id());
+        let resume = management::resume(session);
         core.say(&resume);
         core.await_next(now, Phase::AwaitResumed);
     }
 
-    fn on_resumed(&mut self, core: &mut Core, now: Instant, element: &Element) {
+    pub(super) fn on_resumed(&mut self, core: &mut Core, now: Instant, element: &Element) {
         let Some(session) = &mut core.session else { return core.unexpected(element) };
         let (Some(handled), Some(jid)) = (management::h(element), session.jid().cloned()) else {
             return core.unexpected(element);
@@ -340,7 +397,13 @@ impl Initiator {
         }
     }
 
-    /// A stanza that came before we said that we are online. It is not counted, XEP-0198 §4.
+    /// Whether this may come before we are online: once there is an address, and what belongs to counting where
+    /// counting has begun.
+    fn is_early(&self, element: &Element) -> bool {
+        self.standing == Standing::Bound && (is_stanza(element) || (self.counted && element.ns() == ns::SM))
+    }
+
+    /// What came before we said that we are online. It is counted only where the login has begun it, XEP-0198 §4.
     fn keep(&mut self, core: &mut Core, stanza: Element) {
         if self.early.len() >= EARLY {
             return core.fault(What::TooMuchAhead);
@@ -364,10 +427,14 @@ impl Initiator {
             let (stanzas, handled) = (earlier.lost(), earlier.is_exact().then(|| earlier.acked()));
             core.outputs.event(StreamEvent::Lost { stanzas, handled });
         }
-        for element in self.early.drain(..) {
-            core.outputs.event(StreamEvent::Stanza { number: None, element });
-        }
         core.go_online(now, Phase::Online);
+        for element in self.early.drain(..) {
+            if !self.counted {
+                core.outputs.event(StreamEvent::Stanza { number: None, element });
+            } else if let Some(element) = core.on_element_online(now, element) {
+                core.unexpected(&element);
+            }
+        }
     }
 
     fn online(&mut self, core: &Core, jid: FullJid, resumed: bool) -> StreamEvent {
@@ -381,19 +448,9 @@ impl Initiator {
             resume_max: session.and_then(|session| session.resume_max()),
             // Nobody comes here without having logged in.
             mechanism: self.mechanism.unwrap_or(Mechanism::Anonymous),
+            carbons: self.carbons,
         }))
     }
-}
-
-fn respond(core: &mut Core, now: Instant, data: &[u8]) {
-    core.say(&auth::message("response", data));
-    core.await_next(now, Phase::AwaitChallenge);
-}
-
-/// RFC 6120 §6.4.4: the exchange is given up before the stream is.
-fn break_off(core: &mut Core, error: SaslError) {
-    core.say(&auth::abort());
-    core.fault(What::SaslBroken { error });
 }
 
 /// Stanzas a server may send before it is done with the negotiation.

@@ -408,6 +408,12 @@ pub(super) fn h(element: &Element) -> Option<u32> {
     element.attr("h")?.parse().ok()
 }
 
+/// `<resume/>`: the peer will repeat what is not safe. Asking twice does no harm.
+pub(super) fn resume(session: &mut Management) -> Element {
+    let handled = session.begin_resumption();
+    Element::new("resume", ns::SM).with_attr("h", handled.to_string()).with_attr_opt("previd", session.id())
+}
+
 /// `<r/>`
 pub(super) fn request() -> Element {
     Element::new("r", ns::SM)

@@ -11,6 +11,8 @@
 mod acks;
 mod auth;
 mod bind;
+mod bind2;
+mod bounds;
 pub mod component;
 mod core;
 mod ending;
@@ -18,6 +20,7 @@ pub mod fault;
 mod features;
 mod header;
 mod initiating;
+mod inline;
 mod keepalive;
 pub mod management;
 mod output;
@@ -25,12 +28,13 @@ pub mod phase;
 mod receiving;
 mod registering;
 pub mod sasl;
+mod sasl2;
 mod stand_in;
 mod starttls;
 mod timer;
 mod words;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -52,6 +56,8 @@ use crate::stream::sasl::server::AccountKeys;
 use crate::stream::sasl::{MECHANISMS, Mechanism};
 use crate::stream::timer::Timer;
 use crate::xml::{Element, Frame, Limits, Reader, WriteError};
+
+pub use crate::stream::bounds::{Keepalive, Window};
 
 /// One XMPP stream.
 pub struct Stream {
@@ -137,6 +143,8 @@ pub struct Online {
     pub peer_handled: u32,
     /// How we logged in.
     pub mechanism: Mechanism,
+    /// Whether copies of what other resources send and receive are on already, XEP-0280.
+    pub carbons: bool,
 }
 
 /// Somebody logs in, RFC 6120 §6.
@@ -204,6 +212,10 @@ pub struct Initiating {
     pub jid: BareJid,
     /// The resource to ask for; the server chooses where `None`.
     pub resource: Option<String>,
+    /// What a server that knows Bind 2 makes a resource of, instead of `resource`: neither host nor person, XEP-0386 §3.2.
+    pub tag: Option<String>,
+    /// Ask for carbons where that goes along with the login, XEP-0386.
+    pub carbons: bool,
     /// What the account proves itself with.
     pub credentials: Credentials,
     /// Keys of an earlier login.
@@ -218,6 +230,9 @@ pub struct Initiating {
     pub used_plus: bool,
     /// The operator lets the account send its password, over verified TLS.
     pub allow_plain: bool,
+    /// A UUID of this installation and account, which SASL2 tells the server: the same at each login, and never that
+    /// of another process, XEP-0388 §2.4.
+    pub user_agent: Option<String>,
     /// Iterations a server may ask for.
     pub iterations: Iterations,
     /// Nobody logs in: an account is registered, XEP-0077.
@@ -272,47 +287,14 @@ pub struct Resumable {
     pub location: Option<String>,
 }
 
-/// When silence is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keepalive {
-    /// Silence after which the peer is asked for a sign of life; drawn from ±20 % of this.
-    pub idle: Duration,
-    /// How long it may take to give one.
-    pub answer: Duration,
-}
-
-/// How much may be unacknowledged, and when an acknowledgement is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Stanzas; more are refused with [`NotReady::Full`].
-    pub stanzas: usize,
-    /// Bytes; a single stanza always fits.
-    pub bytes: usize,
-    /// Ask after this many stanzas.
-    pub ask_every: u32,
-    /// Ask this long after the first stanza that was not asked for.
-    pub ask_after: Duration,
-}
-
-impl Default for Keepalive {
-    fn default() -> Self {
-        Self { idle: Duration::from_secs(60), answer: Duration::from_secs(20) }
-    }
-}
-
-impl Default for Window {
-    /// 128 KiB take a server that reads 10 kB/s (a common default) 13 s: less than `answer`.
-    fn default() -> Self {
-        Self { stanzas: 256, bytes: 128 * 1024, ask_every: 16, ask_after: Duration::from_secs(1) }
-    }
-}
-
 impl Initiating {
     /// An account with a password and the usual settings.
     pub fn new(jid: BareJid, credentials: Credentials) -> Self {
         Self {
             jid,
             resource: None,
+            tag: None,
+            carbons: false,
             credentials,
             keys: None,
             direct_tls: false,
@@ -320,6 +302,7 @@ impl Initiating {
             used_scram: false,
             used_plus: false,
             allow_plain: false,
+            user_agent: None,
             iterations: Iterations::default(),
             register: false,
             resume: None,

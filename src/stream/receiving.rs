@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::jid::{FullJid, Jid};
 use crate::ns;
 use crate::stanza::StanzaError;
+use crate::stream::auth::Profile;
 use crate::stream::core::{Blanks, Core};
 use crate::stream::fault::{SaslCondition, StreamError, What};
 use crate::stream::features::{self, Standing, Step};
@@ -99,7 +100,7 @@ impl Receiver {
         for step in features::announced(self.standing) {
             match step {
                 Step::Authenticate => {
-                    push(auth::mechanisms_feature(&self.offered()));
+                    push(auth::mechanisms_feature(Profile::Sasl, &self.offered()));
                     self.bindings().iter().for_each(|names| push(auth::bindings_feature(names)));
                     if self.config.registration {
                         push(Element::new("register", registering::FEATURE));
@@ -111,6 +112,7 @@ impl Receiver {
                     push(Element::new("sm", ns::SM));
                 }
                 Step::Enable | Step::Resume => {}
+                Step::Sasl2 => {}
                 Step::Secure => push(starttls::feature()),
             }
         }
@@ -224,7 +226,7 @@ impl Receiver {
     fn on_sasl_step(&mut self, core: &mut Core, now: Instant, step: Result<ServerStep, SaslError>) {
         match step {
             Ok(ServerStep::Challenge(data)) => {
-                core.say(&auth::message("challenge", &data));
+                core.say(&auth::message(Profile::Sasl, "challenge", &data));
                 core.await_next(now, Phase::AwaitResponse);
             }
             Ok(ServerStep::NeedAccount { username }) => {
@@ -253,7 +255,7 @@ impl Receiver {
     fn refuse(&mut self, core: &mut Core, now: Instant, condition: SaslCondition) {
         self.exchange = None;
         self.failures += 1;
-        core.say(&auth::failure(condition));
+        core.say(&auth::failure(Profile::Sasl, condition));
         if self.failures >= ATTEMPTS {
             return core.fault(What::LoginAttempts);
         }

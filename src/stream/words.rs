@@ -66,6 +66,13 @@ impl fmt::Display for What {
             Self::Silence => f.write_str("the server has fallen silent"),
             Self::StreamClosed => f.write_str("the server closed the stream"),
             Self::StreamError(error) => error.fmt(f),
+            Self::TasksRequired { tasks } => {
+                f.write_str("the server asks for more than the password, and nothing here can give it")?;
+                match tasks.as_slice() {
+                    [] => Ok(()),
+                    tasks => write!(f, ": {}", shown(&tasks.join(", "))),
+                }
+            }
             Self::TlsInjected => f.write_str("unencrypted bytes came between STARTTLS and the handshake"),
             Self::TlsFailed { detail, certificate: true } => write!(f, "certificate refused: {detail}"),
             Self::TlsFailed { detail, certificate: false } => write!(f, "TLS failed: {detail}"),

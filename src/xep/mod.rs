@@ -13,6 +13,7 @@ use crate::xml::Element;
 
 pub mod adhoc;
 pub mod archive;
+pub mod bind2;
 pub mod blocking;
 pub mod caps;
 pub mod carbons;
@@ -43,6 +44,7 @@ pub mod references;
 pub mod registration;
 pub mod replies;
 pub mod retraction;
+pub mod sasl2;
 pub mod self_ping;
 pub mod spoilers;
 pub mod stanza_ids;
@@ -80,6 +82,8 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &references::References,
     &encryption::Encryption,
     &spoilers::Spoilers,
+    &bind2::Bind2,
+    &sasl2::Sasl2,
     &styling::Styling,
     &self_ping::SelfPing,
     &occupant_id::OccupantIds,

@@ -294,6 +294,7 @@ impl Talk {
         let (key, value) = input.split_once(' ').unwrap_or((input, ""));
         let config = &mut self.initiating;
         match key {
+            "agent" => config.user_agent = Some(value.to_owned()),
             "allow_plain" => config.allow_plain = true,
             "anonymous" => config.credentials = Credentials::Anonymous,
             "binding" => {
@@ -320,6 +321,8 @@ impl Talk {
                 let session = config.resume.as_mut().expect("`set resume` stands above");
                 session.disconnected(self.now.checked_sub(ago).expect("the clock runs for a while"));
             }
+            "tag" => config.tag = Some(value.to_owned()),
+            "carbons" => config.carbons = true,
             "unverified" => self.verified = false,
             "register" => config.register = true,
             "used_scram" => config.used_scram = true,
@@ -395,8 +398,9 @@ impl Talk {
             }
             StreamEvent::MayRegister { announced } => format!("may-register announced={announced}"),
             StreamEvent::Online(online) => {
+                let carbons = if online.carbons { " carbons" } else { "" };
                 format!(
-                    "online {} resumed={} sm={} max={:?}",
+                    "online {} resumed={} sm={} max={:?}{carbons}",
                     online.jid, online.resumed, online.sm, online.resume_max
                 )
             }

@@ -10,7 +10,7 @@ use crate::actor::drill::{self, Rule};
 use crate::actor::message::{Gate, Inbound, Parting};
 use crate::actor::status::State;
 use crate::actor::transport::secured;
-use crate::config::settings::{ChannelBinding, TlsMode as Mode};
+use crate::config::settings::{ChannelBinding, Resource, TlsMode as Mode};
 use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::net;
@@ -30,6 +30,9 @@ const DRAINING: Duration = Duration::from_secs(3);
 const SETTLED: Duration = Duration::from_secs(1);
 /// Redirections in a row that are followed, RFC 6120 §4.9.3.19.
 const REDIRECTS: u32 = 2;
+
+/// What servers make a resource of, XEP-0386; the rest of it they make of the user agent.
+const TAG: &str = "rhapsode";
 
 /// Where the account stands with its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,6 +273,8 @@ impl Account {
         };
         Initiating {
             resource: Some(self.deps.resource(&self.spec)),
+            tag: (spec.resource == Resource::Auto).then(|| TAG.to_owned()),
+            carbons: self.session.wants_carbons(),
             keys: self.keys.clone(),
             direct_tls,
             channel_binding: match spec.channel_binding {
@@ -277,6 +282,7 @@ impl Account {
                 ChannelBinding::Require => Preference::Require,
                 ChannelBinding::Never => Preference::Off,
             },
+            user_agent: Some(self.deps.user_agent(spec)),
             used_scram: self.used_scram,
             used_plus: self.used_plus,
             resume: self.management.clone(),

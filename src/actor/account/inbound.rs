@@ -85,7 +85,7 @@ impl Account {
     }
 
     fn on_online(&mut self, now: Moment, online: Online) {
-        let Online { jid, resumed, features, sm, mechanism, peer_handled, .. } = online;
+        let Online { jid, resumed, features, sm, mechanism, peer_handled, carbons, .. } = online;
         self.backoff.on_live(now.at);
         self.conflicts.on_online();
         self.bound = Some(jid.clone());
@@ -119,6 +119,9 @@ impl Account {
             self.session.on_adopted_reading(now, catching_up);
         } else {
             self.session.on_online(now, jid, resumed, &features);
+        }
+        if carbons {
+            self.session.on_carbons();
         }
         self.ask_for_password(now);
     }

@@ -15,6 +15,8 @@ pub struct Policy<'a> {
     pub credentials: &'a Credentials,
     pub channel: &'a Channel,
     pub binding: Preference,
+    /// SASL2, where a server that binds has to say by what, XEP-0440 §4.
+    pub sasl2: bool,
     /// The account has logged in with SCRAM before: its password is never sent again.
     pub used_scram: bool,
     /// The account has logged in with channel binding before: `Prefer` then means `Require`.
@@ -51,6 +53,8 @@ pub struct Offer(String);
 pub enum NoMechanism {
     /// The account requires channel binding and the two ends have no type in common.
     BindingRequired,
+    /// A mechanism binds and SASL2 announces no type to bind by: the list was taken out, XEP-0440 §4.
+    BindingListMissing,
     /// Binding types are announced and no mechanism uses them: a list was cut down, XEP-0440 §4.
     PlusMissing,
     /// Only PLAIN is left, and the account has used SCRAM before, XEP-0474 §6.
@@ -73,7 +77,7 @@ pub fn choose(
     let (mechanism, flag) = match policy.credentials {
         Credentials::External => only(Mechanism::External, offered)?,
         Credentials::Anonymous => only(Mechanism::Anonymous, offered)?,
-        Credentials::Password(_) => by_password(offered, bindings.unwrap_or_default(), policy)?,
+        Credentials::Password(_) => by_password(offered, bindings, policy)?,
     };
     Ok(Choice { mechanism, flag, offer: Offer::new(offered, bindings) })
 }
@@ -88,7 +92,7 @@ fn only(mechanism: Mechanism, offered: &[String]) -> Result<(Mechanism, Flag), N
 
 fn by_password(
     offered: &[String],
-    bindings: &[String],
+    bindings: Option<&[String]>,
     policy: &Policy<'_>,
 ) -> Result<(Mechanism, Flag), NoMechanism> {
     let required = match policy.binding {
@@ -110,14 +114,18 @@ fn by_password(
     plain(offered, policy)
 }
 
-/// The rules of XEP-0440 §4 for a stream as in RFC 6120, and the measured traps: `y` only where
+/// The rules of XEP-0440 §4, which are stricter for SASL2 than for a stream as in RFC 6120, and the measured traps: `y` only where
 /// the server announced nothing of channel binding at all, since one that did would have to take
 /// it for an attack.
-fn flag(offered: &[String], bindings: &[String], policy: &Policy<'_>) -> Result<Flag, NoMechanism> {
+fn flag(offered: &[String], announced: Option<&[String]>, policy: &Policy<'_>) -> Result<Flag, NoMechanism> {
     if policy.binding == Preference::Off || !policy.channel.can_bind() {
         return Ok(Flag::Unsupported);
     }
+    let bindings = announced.unwrap_or_default();
     let plus = offered.iter().any(|name| name.ends_with("-PLUS"));
+    if plus && policy.sasl2 && announced.is_none() {
+        return Err(NoMechanism::BindingListMissing);
+    }
     if !plus {
         let scram = offered.iter().any(|name| name.starts_with("SCRAM-"));
         // Without any SCRAM there is nothing that a binding type could belong to: a server whose
@@ -198,6 +206,9 @@ impl fmt::Display for NoMechanism {
             Self::BindingRequired => {
                 f.write_str("channel binding is required and the server offers no type that can be used")
             }
+            Self::BindingListMissing => f.write_str(
+                "the server offers channel binding without saying by what: the list was taken out",
+            ),
             Self::PlusMissing => f.write_str(
                 "the server announces channel binding without a mechanism for it: the list was cut down",
             ),
@@ -251,6 +262,7 @@ mod tests {
             credentials: &credentials,
             channel: &unused,
             binding: Preference::Prefer,
+            sasl2: false,
             used_scram: false,
             used_plus: false,
             allow_plain: true,
@@ -282,6 +294,22 @@ mod tests {
         let expected = || Ok((SCRAM_256_PLUS, "p=tls-server-end-point"));
         check(offered, both, |_, channel| channel.exporter = None, expected());
         check(offered, Some("tls-server-end-point"), as_it_is, expected());
+    }
+
+    #[test]
+    fn sasl2_does_not_log_in_where_the_list_of_binding_types_is_gone() {
+        let offered = "SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
+        let sasl2 = |policy: &mut Policy<'_>, _: &mut Channel| policy.sasl2 = true;
+        check(offered, None, sasl2, Err(NoMechanism::BindingListMissing));
+        check(offered, None, as_it_is, Ok((SCRAM_256, "n")));
+        check(offered, Some("tls-exporter"), sasl2, Ok((SCRAM_256_PLUS, "p=tls-exporter")));
+        check(offered, Some("tls-unique"), sasl2, Ok((SCRAM_256, "n")));
+        check("SCRAM-SHA-256", None, sasl2, Ok((SCRAM_256, "y")));
+        let off = |policy: &mut Policy<'_>, _: &mut Channel| {
+            policy.sasl2 = true;
+            policy.binding = Preference::Off;
+        };
+        check(offered, None, off, Ok((SCRAM_256, "n")));
     }
 
     #[test]
@@ -374,6 +402,7 @@ mod tests {
                 credentials: &credentials,
                 channel: &channel,
                 binding: Preference::Require,
+                sasl2: false,
                 used_scram: true,
                 used_plus: true,
                 allow_plain: false,

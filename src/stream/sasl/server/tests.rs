@@ -196,6 +196,7 @@ fn exchange(
         credentials: &credentials,
         channel,
         binding: Preference::Prefer,
+        sasl2: false,
         used_scram: false,
         used_plus: false,
         allow_plain: true,
