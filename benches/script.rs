@@ -39,6 +39,7 @@ impl Sink for Counted {
 
 fn start(source: &str) -> (Pool, BotHandle, Receiver<usize>) {
     let options = PoolOptions {
+        flight: None,
         workers: 1,
         data: Arc::new(Memory::new(Arc::new(Timestamp::now))),
         clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),

@@ -1,6 +1,7 @@
 //! What happened to an account: the closed vocabulary that scripts are told in.
 
 pub mod adhoc;
+mod kept;
 pub mod room;
 
 use jiff::Timestamp;

@@ -27,6 +27,7 @@ pub fn pool() -> Pool {
     let options = StoreOptions { durability: Durability::Relaxed, ..StoreOptions::default() };
     let store = Store::scratch(options).expect("the folder for temporary files takes a store");
     let pool = Pool::start(PoolOptions {
+        flight: None,
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         data: Arc::new(store),
         clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),

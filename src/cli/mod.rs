@@ -8,6 +8,7 @@ mod api;
 mod chat;
 mod check;
 mod completions;
+mod dead;
 mod definitions;
 #[cfg(feature = "demo")]
 mod demo;
@@ -97,6 +98,8 @@ enum Command {
     /// Run the tests of scripts: conversations and examples, without a network
     #[cfg(feature = "demo")]
     Test(test::Test),
+    /// Look at what bots could not handle; try it again, or drop it
+    Dead(dead::Dead),
     /// Show how the running bots stand
     Status(status::Status),
     /// Make the running process read bots.yaml and the scripts anew
@@ -170,6 +173,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Schema(command) => schema::run(command, &common),
         #[cfg(feature = "demo")]
         Command::Test(command) => test::run(command, &common),
+        Command::Dead(command) => dead::run(command, &common),
         Command::Status(command) => status::run(command, &common),
         Command::Reload(command) => reload::run(command, &common),
         Command::Reconnect(command) => reconnect::run(command, &common),

@@ -63,6 +63,10 @@ pub fn print(answer: Answer) -> Result<(), Failure> {
             Ok(())
         }
         Answer::Refused { text } => Err(Failure::new(text.trim_end())),
+        Answer::Dead { letters } => {
+            letters.iter().for_each(|letter| print!("{}", letter.to_text()));
+            Ok(())
+        }
         Answer::Why { events } => {
             events.iter().for_each(|event| println!("{}", event.text.trim_end()));
             Ok(())

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::actor::message::Parting;
 use crate::jid::Jid;
+use crate::ops::dead::{Deed, Shown};
 use crate::ops::glob::is_glob;
 use crate::ops::reload::ReloadPlan;
 use crate::ops::report::Status;
@@ -35,6 +36,14 @@ pub enum Request {
         password: Option<Hidden>,
         /// Seconds to wait for the server.
         within_s: u64,
+    },
+    /// Look at dead letters, try them again, or drop them.
+    Dead {
+        /// What to do.
+        deed: Deed,
+        /// Patterns of names of bots, and ids of letters.
+        #[serde(default)]
+        which: Vec<String>,
     },
     /// Close and reopen connections.
     Reconnect {
@@ -95,6 +104,11 @@ impl std::fmt::Debug for Hidden {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer")]
 pub enum Answer {
+    /// To [`Request::Dead`]: those it was done with.
+    Dead {
+        /// The oldest of each bot first.
+        letters: Vec<Shown>,
+    },
     /// Carried out.
     Done {
         /// For people; may be empty.
@@ -181,7 +195,8 @@ fn parting(request: &Request) -> Option<Parting> {
     match request {
         Request::Stop { leave: true } => Some(Parting::Final),
         Request::Stop { leave: false } => Some(Parting::Resumable),
-        Request::Password { .. }
+        Request::Dead { .. }
+        | Request::Password { .. }
         | Request::Reconnect { .. }
         | Request::Reload { .. }
         | Request::Send { .. }
@@ -207,6 +222,10 @@ async fn answer(request: Request, service: &Service) -> Answer {
                 Err(text) => Answer::Refused { text },
             }
         }
+        Request::Dead { deed, which } => match service.dead(deed, which).await {
+            Ok(letters) => Answer::Dead { letters },
+            Err(text) => Answer::Refused { text },
+        },
         Request::Reconnect { bots } => match service.reconnect(&bots).await {
             Ok(told) if bots.iter().any(|text| is_glob(text)) => Answer::Done { text: told.join("\n") },
             Ok(_) => Answer::Done { text: String::new() },

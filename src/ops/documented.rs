@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::ops::reload::{
     BotStep, Declaration, Fate, NotGranted, Outcome, ProcessStep, ReloadPlan, ScriptStep,
 };
-use crate::ops::report::{Account, Bots, Messages, Metric, Parked, Room, Script, Status, Turns};
+use crate::ops::report::{Account, Bots, DeadLetters, Messages, Metric, Parked, Room, Script, Status, Turns};
 
 /// Objects that have names for keys, or that another page describes.
 const LEAVES: &[&str] = &[
@@ -34,6 +34,7 @@ fn every_field_of_the_status_is_in_the_page() {
     };
     let room = Room { jid: word(), nick: word(), state: word(), occupants: 0 };
     let account = Account {
+        dead: DeadLetters::default(),
         name: word(),
         jid: word(),
         state: word(),
@@ -55,6 +56,7 @@ fn every_field_of_the_status_is_in_the_page() {
         value: 0.0,
     };
     let status = Status {
+        dead: DeadLetters::default(),
         version: word(),
         pid: 0,
         uptime_s: 0,

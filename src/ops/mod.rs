@@ -1,6 +1,7 @@
 //! One running process: its service, its control socket, its watcher, its log, and how problems are shown.
 
 pub mod control;
+pub mod dead;
 #[cfg(test)]
 mod documented;
 pub mod findings;

@@ -28,6 +28,9 @@ pub struct Status {
     pub messages: Messages,
     /// Turns of all scripts since the start.
     pub turns: Turns,
+    /// Events that could not be handled.
+    #[serde(default)]
+    pub dead: DeadLetters,
     /// One entry a bot, by name.
     pub accounts: Vec<Account>,
     /// What scripts count with `metric::`.
@@ -86,6 +89,17 @@ pub struct Turns {
     pub failed: u64,
 }
 
+/// Events that scripts could not handle, as the store has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetters {
+    /// Given up and kept: `rhapsode dead list` shows them.
+    pub letters: u64,
+    /// Given up and gone, because newer ones needed the room.
+    pub displaced: u64,
+    /// Waiting to be tried again.
+    pub waiting: u64,
+}
+
 /// One bot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
@@ -108,6 +122,9 @@ pub struct Account {
     pub connects: u64,
     /// Restarts after a fault of this program.
     pub restarts: u64,
+    /// Its events that could not be handled.
+    #[serde(default)]
+    pub dead: DeadLetters,
     /// Its scripts.
     pub scripts: Vec<Script>,
     /// Its rooms.
@@ -174,6 +191,7 @@ impl Status {
             bots: Bots { total: surveyed.len(), ..Bots::default() },
             messages: Messages::default(),
             turns: Turns::default(),
+            dead: DeadLetters::default(),
             accounts: Vec::with_capacity(surveyed.len()),
             metrics: surveyed.iter().flat_map(metrics).collect(),
         };
@@ -219,6 +237,12 @@ impl Status {
             messages.received, messages.sent, messages.acked, messages.queued
         );
         text += &format!("turns     handled {}   failed {}\n", self.turns.handled, self.turns.failed);
+        if self.dead != DeadLetters::default() {
+            let DeadLetters { letters, displaced, waiting } = self.dead;
+            text += &format!(
+                "dead      letters {letters}   displaced {displaced}   to be tried again {waiting}\n"
+            );
+        }
         let few = self.accounts.len() <= 20;
         for account in self.accounts.iter().filter(|account| few || account.state != "online") {
             text += &format!("  {:<10} {:<20} {}", account.state, account.name, account.jid);
@@ -237,6 +261,9 @@ impl Status {
             if !account.rooms.is_empty() {
                 let joined = account.rooms.iter().filter(|room| room.state == "in").count();
                 text += &format!("   rooms {joined}/{}", account.rooms.len());
+            }
+            if account.dead.letters > 0 {
+                text += &format!("   dead letters {}", account.dead.letters);
             }
             text.push('\n');
             for script in &account.scripts {
@@ -286,6 +313,7 @@ fn account(one: &Surveyed) -> Account {
         next_try: standing.next_try.map(|at| at.to_string()),
         connects: standing.connects,
         restarts: Board::read(&one.board.restarts),
+        dead: DeadLetters::default(),
         scripts: scripts
             .map(|script| Script {
                 name: script.name,

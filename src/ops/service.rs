@@ -31,6 +31,7 @@ use crate::ids::{IdSource, Seed};
 use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::net::tls::TlsContext;
+use crate::ops::dead::{self, Deed, Refused, Shown};
 use crate::ops::glob::select;
 use crate::ops::log::Levels;
 use crate::ops::reload::change::change;
@@ -43,6 +44,7 @@ use crate::script::hook::Hooks as WebHooks;
 use crate::script::pool::chronicle::Chronicle;
 use crate::script::pool::{Pool, PoolOptions};
 use crate::secret::Password;
+use crate::store::flight::Flight;
 use crate::store::{self, Store};
 
 /// One process of bots.
@@ -160,7 +162,9 @@ impl Service {
         let installation = installation(&store)?;
         let seed = random_seed()?;
         let tls = Arc::new(TlsContext::new());
+        let flight = Flight::open(&store).map_err(StartFailed::Store)?;
         let pool = Pool::start(PoolOptions {
+            flight: Some(Arc::new(flight)),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             data: Arc::new(store.clone()),
             clock: Arc::new(|| Moment { at: Instant::now(), wall: Timestamp::now() }),
@@ -326,6 +330,25 @@ impl Service {
     /// In words, where nothing is known.
     pub fn why(&self, about: &str, kind: Option<&str>, last: usize) -> Result<Vec<Explained>, String> {
         why::explain(&self.chronicle, about, kind, last)
+    }
+
+    /// Does something with dead letters; gives those it was done with.
+    ///
+    /// # Errors
+    /// In words, why nothing was done.
+    pub async fn dead(&self, deed: Deed, which: Vec<String>) -> Result<Vec<Shown>, String> {
+        let names: Vec<String> = self.settings().bots.iter().map(|bot| bot.name.clone()).collect();
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || dead::act(&store, &names, deed, &which)).await;
+        if deed == Deed::Retry {
+            self.chronicle.look_again();
+        }
+        match done {
+            Ok(Ok(letters)) => Ok(letters),
+            Ok(Err(Refused::Store(error))) => Err(error.to_string()),
+            Ok(Err(Refused::Unknown(text))) => Err(text),
+            Err(fault) => Err(format!("this failed by a fault of the program: {fault}")),
+        }
     }
 
     /// Closes and reopens the connections of the bots whose names fit one of the patterns; names them.

@@ -17,9 +17,11 @@ use crate::script::hook::{self, HookCall};
 use crate::script::menu;
 use crate::script::overlay::Overlay;
 use crate::script::pool::{Cell, Shared, locked};
+use crate::script::retries::{self, Failed, Next};
 use crate::script::turn::TELL;
 use crate::script::web;
 use crate::script::{Turned, memory};
+use crate::store::dead::RETRIES;
 use crate::store::error::StoreError;
 use crate::store::session::Received;
 use crate::store::{Batch, Committed, OutboxRow, SHARED, TimerWrite};
@@ -216,6 +218,7 @@ impl Row {
         for item in &self.items {
             cell.note_loss(&happening::id(&cell.identity.name, item), &failure);
         }
+        let refused = self.refused_events(shared, cell, error);
         let mut failures = self.progress.failures;
         failures.push(failure);
         let Progress { kept, awake, turns, mut wakes, mut slots, .. } = self.progress;
@@ -229,15 +232,22 @@ impl Row {
         let progress =
             Progress { actions, failures, turns, kept: kept.clone(), awake, wakes, ..Progress::default() };
         let gone = self.items.iter().filter_map(timer).filter(|id| !kept.contains(id));
-        let timers: Vec<TimerWrite> = gone.map(|id| TimerWrite::Remove { id }).collect();
+        let mut timers: Vec<TimerWrite> = gone.map(|id| TimerWrite::Remove { id }).collect();
+        let mut dead = Vec::new();
+        for next in refused {
+            match next {
+                Next::Again(row) => timers.push(TimerWrite::Set(row)),
+                Next::GivenUp(letter) => dead.push(letter),
+            }
+        }
         let durable = vec![false; progress.actions.len()];
         let row = Row { progress, durable, fate: Fate::GivenUp, ..self };
-        if timers.is_empty() && slots.is_empty() {
+        if timers.is_empty() && dead.is_empty() && slots.is_empty() {
             row.done(shared, cell, &Committed::default(), false);
             return;
         }
         let received = row.received(cell);
-        let batch = Batch { timers, received, ..slots.into_batch(&cell.identity.name) };
+        let batch = Batch { timers, dead, received, ..slots.into_batch(&cell.identity.name) };
         let (shared2, cell2) = (shared.clone(), cell.clone());
         shared.data.commit(
             batch,
@@ -246,6 +256,30 @@ impl Row {
                 Err(error) => row.refused(&shared2, &cell2, &error),
             }),
         );
+    }
+}
+
+impl Row {
+    /// What becomes of its events when the store has refused what all scripts together have made of them.
+    fn refused_events(&self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) -> Vec<Next> {
+        if shared.flight.is_none() {
+            return Vec::new();
+        }
+        // Where there is no room for more retries, there is for a letter: the oldest goes.
+        let crowded = matches!(error,
+            StoreError::Quota { script, .. } | StoreError::Timers { script, .. } if script == RETRIES);
+        let next = |item: &Item| {
+            let tries = retries::tries(item) + 1;
+            let failed = Failed {
+                script: String::new(),
+                error: error.to_string(),
+                tries,
+                hopeless: crowded || tries >= retries::TRIES,
+            };
+            let bot = &cell.identity.name;
+            retries::is_kept(item).then(|| failed.next(bot, item, || shared.data.timer_id(), self.moment))?
+        };
+        self.items.iter().filter_map(next).collect()
     }
 }
 

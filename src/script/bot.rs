@@ -14,7 +14,7 @@ use crate::script::chain::handles;
 use crate::script::clockwork::Clockwork;
 use crate::script::declare::Wants;
 use crate::script::dialog;
-use crate::script::error::ScriptError;
+use crate::script::error::{Kind, ScriptError};
 use crate::script::hook::{Hook, HookCall, HookResponse};
 use crate::script::host::Host;
 use crate::script::instance::{Caller, Ended, Instance, Surroundings};
@@ -24,6 +24,7 @@ use crate::script::overlay::Overlay;
 use crate::script::passing::Passing;
 use crate::script::quarantine::lossy;
 use crate::script::record::Record;
+use crate::script::retries::{self, Again, Failed};
 use crate::script::rooms::Heard;
 use crate::script::table::Table;
 use crate::script::trace::Written;
@@ -47,6 +48,8 @@ pub(super) struct Bot {
     pub(super) uses: Uses,
     /// Its declarations by name, made anew when they may have changed.
     pub(super) table: Arc<Table>,
+    /// The event that is handled is tried again.
+    pub(super) again: Option<Again>,
 }
 
 /// A script as it is used, running or parked.
@@ -124,6 +127,8 @@ pub(super) struct Progress {
     /// Answers to webhooks, to be given after the commit.
     pub answers: Vec<(Arc<HookCall>, HookResponse)>,
     pub failures: Vec<ScriptError>,
+    /// What failed of the item that is handled.
+    pub failed: Vec<Failed>,
     pub turns: u32,
     pub slowest: Duration,
     /// What the turns of the event that is handled have taken.
@@ -157,6 +162,7 @@ impl Bot {
             leaving: Vec::new(),
             uses: Uses::default(),
             table: Arc::default(),
+            again: None,
         }
     }
 
@@ -225,6 +231,11 @@ impl Bot {
         progress: &mut Progress,
     ) {
         around.hops = 0;
+        self.run(item, host, around, progress);
+        self.settle_failed(item, around, progress);
+    }
+
+    fn run(&mut self, item: &Item, host: &mut Host, around: &mut Surroundings, progress: &mut Progress) {
         match item {
             Item::After { script, generation, id } => {
                 let Some(at) = self.living(script, *generation) else { return };
@@ -448,21 +459,41 @@ impl Bot {
         progress: &mut Progress,
         work: impl FnOnce(&Caller<'_>) -> Result<(), Box<rhai::EvalAltResult>>,
     ) -> bool {
+        let again = self.again;
+        if again.and_then(|again| again.only).is_some_and(|only| only != at) {
+            return false;
+        }
         let Some(instance) = self.slots[at].instance.as_mut() else { return false };
+        let flight = around.flight.clone();
+        let flying =
+            flight.as_ref().map(|flight| flight.begin(&self.identity.name, &instance.uses.name, key));
+        let deaths = flying.as_ref().map_or(0, |flying| flying.deaths);
+        let tries = again.map_or(0, |again| again.tries) + deaths;
+        if deaths > 0 && tries >= retries::TRIES {
+            let failure = deadly(instance, event, deaths);
+            progress.failed.push(Failed::of(&failure, tries));
+            progress.failures.push(failure);
+            return false;
+        }
+        retries::die_in(event);
         let ended = instance.run(event, key, host, around, work);
+        drop(flying);
         let (stopped, spoilt) = (ended.stopped, ended.spoilt);
         let failure = ended.failure.clone().filter(|_| event != ERROR);
         take(ended, instance, progress);
         // What the script makes of its own failure says nothing about how it fares.
         let too_much = match event {
             ERROR => None,
+            // Nor does a failure that was to be expected.
+            _ if again.is_some() => None,
             _ => self.slots[at].record.note(failure.as_ref().map(|failure| failure.kind), around.moment.at),
         };
         let last = failure.clone();
+        progress.failed.extend(failure.as_ref().map(|failure| Failed::of(failure, tries + 1)));
         if spoilt {
             self.renew(at, host, around, progress);
         }
-        if let Some(failure) = failure.filter(|_| handles(&self.slots[at], ERROR)) {
+        if let Some(failure) = failure.filter(|_| again.is_none() && handles(&self.slots[at], ERROR)) {
             self.failed(at, failure, key, host, around, progress);
         }
         if let (Some(why), Some(last)) = (too_much, last) {
@@ -493,6 +524,13 @@ impl Slot {
     fn goes_on(&self) -> bool {
         self.record.parked.is_some() || (self.instance.is_some() && self.trouble.is_none())
     }
+}
+
+/// The failure of a turn that is not run, because the process has died in it.
+fn deadly(instance: &Instance, event: &str, deaths: u32) -> ScriptError {
+    let message = format!("the process died {deaths} times while this was at work; it is not run again");
+    let hint = "see `rhapsode dead list`; the system's log may tell what ended the process";
+    ScriptError { hint: Some(hint.to_owned()), ..instance.site(Some(event)).plain(Kind::Panic, message) }
 }
 
 /// Adds what a turn has led to.

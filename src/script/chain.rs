@@ -29,6 +29,9 @@ impl Bot {
         around: &mut Surroundings,
         progress: &mut Progress,
     ) -> bool {
+        if self.again.and_then(|again| again.only).is_some_and(|only| only != at) {
+            return false;
+        }
         let mut chain: Vec<(usize, Handler)> = Vec::new();
         let all = self.slots[at].instance.iter().flat_map(|instance| &instance.declared.handlers);
         for (index, handler) in all.enumerate() {

@@ -14,6 +14,7 @@ use crate::script::host::Host;
 use crate::script::instance::Surroundings;
 use crate::script::turn::TELL;
 use crate::script::web::Reply;
+use crate::store::dead::RETRIES;
 use crate::store::{Scope, TimerRow};
 
 impl Bot {
@@ -28,6 +29,9 @@ impl Bot {
     ) {
         if !self.timer_stands(timer, around) {
             return;
+        }
+        if timer.script == RETRIES {
+            return self.retry_due(timer, host, around, progress);
         }
         let owner = dialog::script_of(timer).unwrap_or(&timer.script);
         if !self.may_remove(owner) {
@@ -62,7 +66,7 @@ impl Bot {
             progress.kept.push(timer.id);
             return;
         };
-        // It goes away with the turn's writes, and also if the turn fails: it would fail again.
+        // It goes away with the turn's writes, and also if the turn fails: then a retry is set.
         around.pending.remove_timer(timer.id);
         let names = [event.as_str()];
         self.script_chain(at, &names, Wants::default(), key, &object, || Ok(()), host, around, progress);

@@ -10,10 +10,12 @@ use crate::script::budget::since_start;
 use crate::script::dialog;
 use crate::script::hook::HookCall;
 use crate::script::instance::Instance;
+use crate::script::retries;
 use crate::script::span::show_span;
 use crate::script::trace;
 use crate::script::turn::TELL;
 use crate::script::web::{GUARD, Reply};
+use crate::store::dead::RETRIES;
 
 /// One item, before it is handled.
 pub(super) struct Happening<'a> {
@@ -148,6 +150,10 @@ impl<'a> Happening<'a> {
                 ..Self::new("answer")
             };
         }
+        if timer.script == RETRIES {
+            let from = text("from").map(Cow::Borrowed);
+            return Self { name: text("kind").map(Cow::Borrowed), from, ..Self::new("again") };
+        }
         let name = Some(Cow::Borrowed(timer.name.as_str()));
         if timer.script == TELL {
             return Self { name, from: text("from").map(Cow::Borrowed), ..Self::new("tell") };
@@ -183,6 +189,25 @@ pub(super) fn id(bot: &str, item: &Item) -> String {
     trace::id(bot, &key(item))
 }
 
+/// What an item is, where its bot is not at hand.
+pub(super) fn kind(item: &Item) -> String {
+    match item {
+        Item::After { .. } => "after".to_owned(),
+        Item::Cron { .. } => "cron".to_owned(),
+        Item::Event(delivery) => match &delivery.event {
+            Event::Timer(timer) if timer.script == TELL => format!("tell:{}", timer.name),
+            Event::Timer(timer) => format!("timer:{}", timer.name),
+            event => simple_name(event).to_owned(),
+        },
+        Item::Every { .. } => "every".to_owned(),
+        Item::Hook(call) => format!("webhook:{}", call.name),
+        Item::Load(_) => "load".to_owned(),
+        Item::Retry { .. } => "retry".to_owned(),
+        Item::Unload(_) => "unload".to_owned(),
+        Item::Web { .. } => "answer".to_owned(),
+    }
+}
+
 /// What names an item and no other of its bot.
 fn key(item: &Item) -> Cow<'_, str> {
     Cow::Owned(match item {
@@ -190,7 +215,11 @@ fn key(item: &Item) -> Cow<'_, str> {
         Item::Cron { script, generation, at, slot } => {
             format!("cron:{script}:{generation}:{at}:{}", slot.as_millisecond())
         }
-        Item::Event(delivery) => return Cow::Borrowed(&delivery.key),
+        // Every try has the name of the first.
+        Item::Event(delivery) => match &delivery.event {
+            Event::Timer(timer) => return Cow::Borrowed(retries::key_of(timer).unwrap_or(&delivery.key)),
+            _ => return Cow::Borrowed(&delivery.key),
+        },
         Item::Every { script, generation, at, due } => {
             format!("every:{script}:{generation}:{at}:{}", since_start(*due).as_nanos())
         }

@@ -94,6 +94,7 @@ pub fn inspect(uses: &ScriptUse, now: Moment) -> Result<Inspected, ScriptError> 
         let mut host = Host::new();
         let data = Memory::new(Arc::new(move || now.wall));
         let mut around = Surroundings {
+            flight: None,
             reader: data.reader().ok(),
             data: Arc::new(data),
             moment: now,

@@ -30,6 +30,7 @@ use crate::script::upload::Parcel;
 use crate::script::web::Fetch;
 use crate::script::worst;
 use crate::script::{Limits, Permissions, ScriptUse};
+use crate::store::flight::Flight;
 use crate::store::{self, Allowance};
 
 /// The settings of a script, as `config.name` reads them.
@@ -65,6 +66,8 @@ pub(super) struct Surroundings {
     pub reader: Option<Box<dyn Read>>,
     pub moment: Moment,
     pub seed: Seed,
+    /// Where turns are noted, where failed events are tried again and given up as dead letters.
+    pub flight: Option<Arc<Flight>>,
     /// What earlier events of the batch have written.
     pub pending: Overlay,
     /// How many words of bots to each other have led to the event.

@@ -52,6 +52,7 @@ mod record;
 mod references;
 pub mod requests;
 mod reserved;
+pub mod retries;
 pub mod roles;
 mod rooms;
 mod saying;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::store::dead::Letter;
 use crate::store::{Allowance, Batch, SHARED, Seen, TimerRow, TimerWrite, Write};
 
 /// Uncommitted values and timers, by script.
@@ -17,6 +18,8 @@ pub(super) struct Overlay {
     pub(super) seen: BTreeMap<String, Option<Found>>,
     /// Words to other bots.
     pub(super) tells: Vec<TimerRow>,
+    /// Events that are given up.
+    pub(super) dead: Vec<Letter>,
     /// What the scripts that have written may keep.
     pub(super) allowed: BTreeMap<Arc<str>, Allowance>,
 }
@@ -43,6 +46,7 @@ impl Overlay {
         self.timers.extend(later.timers);
         self.seen.extend(later.seen);
         self.tells.extend(later.tells);
+        self.dead.extend(later.dead);
         self.allowed.extend(later.allowed);
     }
 
@@ -93,6 +97,7 @@ impl Overlay {
             None => TimerWrite::Remove { id },
         });
         batch.timers = timers.chain(self.tells.into_iter().map(TimerWrite::Tell)).collect();
+        batch.dead = self.dead;
         batch.allowed =
             self.allowed.into_iter().map(|(script, allowed)| (script.to_string(), allowed)).collect();
         batch.seen = self.seen.into_iter().map(|(key, entry)| Seen { key, entry }).collect();
@@ -101,6 +106,6 @@ impl Overlay {
 
     /// Things to be written.
     pub(super) fn len(&self) -> usize {
-        self.values.len() + self.timers.len() + self.tells.len()
+        self.values.len() + self.timers.len() + self.tells.len() + self.dead.len()
     }
 }

@@ -46,6 +46,7 @@ use crate::script::turnstile::Turnstile;
 use crate::script::worst::Worst;
 use crate::script::{BotSpec, Delivery, QueueFull, ScriptState, ScriptUse, Sink};
 use crate::store::error::StoreError;
+use crate::store::flight::Flight;
 
 /// How a pool is started.
 #[derive(Clone)]
@@ -61,6 +62,9 @@ pub struct PoolOptions {
     /// Who makes the requests of scripts: [`crate::http::client::Client`], or
     /// [`crate::script::outside::Nowhere`].
     pub outside: Arc<dyn Outside>,
+    /// Notes which turns are at work. With it, messages and timers whose turns fail are tried three times and then given
+    /// up as dead letters of the store; without it, a failed turn is the end of the event.
+    pub flight: Option<Arc<Flight>>,
 }
 
 /// A clock that any thread may read.
@@ -86,6 +90,7 @@ pub(super) struct Shared {
     pub seed: Seed,
     pub ticker: Ticker,
     pub outside: Arc<dyn Outside>,
+    pub flight: Option<Arc<Flight>>,
     fast: Lane,
     slow: Lane,
     stopping: AtomicBool,
@@ -192,6 +197,7 @@ impl Pool {
             clock: options.clock,
             seed: options.seed,
             outside: options.outside,
+            flight: options.flight,
             fast: Lane::default(),
             slow: Lane::default(),
             stopping: AtomicBool::new(false),
@@ -466,6 +472,7 @@ fn run_row(
         reader: reader.take(),
         moment,
         seed: shared.seed.clone(),
+        flight: shared.flight.clone(),
         pending: Overlay::default(),
         hops: 0,
     };

@@ -66,7 +66,9 @@ impl Bot {
         let said = if groupchat { self.without_mention(message).map(str::to_owned) } else { None };
         let addressed = said.is_some();
         let given = Arc::new(Given { message: message.clone(), is_bot, said, addressed, asked: None });
-        self.identity.rooms.hear(Heard::in_message(message));
+        if self.again.is_none() {
+            self.identity.rooms.hear(Heard::in_message(message));
+        }
         let object = Dynamic::from(MessageObject(given.clone()));
         let said = Said { given: &given, object: &object, key };
         // A corrected command has run already, as it was.
@@ -81,7 +83,7 @@ impl Bot {
                 message_names(message.kind, message.room.is_some(), message.replaces.is_some(), addressed);
             self.chain(names, wants, key, &object, host, around, progress);
         }
-        if wants.encrypted {
+        if wants.encrypted && self.again.is_none() {
             self.cannot_read(said, host, around, progress);
         }
         drop(object);

@@ -118,6 +118,7 @@ impl Process {
         let Start { bot, session, store, clock, seed, number, web } = start;
         let moments = clock.clone();
         let pool = Pool::start_still(PoolOptions {
+            flight: None,
             workers: 1,
             data: Arc::new(store.clone()),
             clock: Arc::new(move || moments.now()),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::store::error::StoreError;
 use crate::store::{
     Allowance, Batch, Committed, Limits, OutboxRow, ROW_COST, SHARED, Scope, Seen, TimerRow, TimerWrite,
-    Write, session,
+    Write, dead, session,
 };
 
 /// Bytes that each script keeps, counted once and then carried along.
@@ -63,6 +63,7 @@ pub(super) fn apply(
     }
     apply.rest(batch)?;
     session::apply(connection, path, batch)?;
+    dead::apply(connection, path, batch)?;
     Ok((committed, change))
 }
 
@@ -224,7 +225,11 @@ impl Apply<'_> {
 
     fn set_timer(&mut self, bot: &str, row: &TimerRow, usage: &Usage) -> Result<(), StoreError> {
         self.check_key(&row.name)?;
-        let data = self.json(&row.name, &row.data)?;
+        let data = match row.script.as_str() {
+            // An event is as large as it came: streams bound it.
+            dead::RETRIES => row.data.to_string(),
+            _ => self.json(&row.name, &row.data)?,
+        };
         // The same number again replaces the timer: the turn that set it runs again.
         self.remove_timer(row.id, usage)?;
         self.execute(

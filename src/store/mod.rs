@@ -5,7 +5,9 @@
 //! calls back; readers are connections of their own, one per thread, and see what is committed.
 
 mod apply;
+pub mod dead;
 pub mod error;
+pub mod flight;
 mod lock;
 pub mod reader;
 mod schema;
@@ -25,6 +27,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::store::dead::Letter;
 use crate::store::error::StoreError;
 use crate::store::lock::{FolderLock, ScratchFolder};
 use crate::store::reader::StoreReader;
@@ -128,6 +131,10 @@ pub struct Batch {
     pub sasl: Option<Zeroizing<Vec<u8>>>,
     /// Values of the runtime itself, by key; `None` removes. Belongs to no bot.
     pub meta: Vec<(String, Option<Value>)>,
+    /// Events that are given up.
+    pub dead: Vec<Letter>,
+    /// Dead letters that go: dropped, or tried again. One that is gone already is no error.
+    pub buried: Vec<i64>,
     /// What scripts of this bot may keep, by name. Those that are missing have the store's own limit.
     pub allowed: BTreeMap<String, Allowance>,
 }
@@ -262,6 +269,8 @@ impl Batch {
             roster,
             sasl,
             meta,
+            dead,
+            buried,
             allowed: _,
         } = self;
         let others = !writes.is_empty()
@@ -273,6 +282,8 @@ impl Batch {
             || !timers.is_empty()
             || roster.is_some()
             || sasl.is_some()
+            || !dead.is_empty()
+            || !buried.is_empty()
             || !meta.is_empty();
         // Rows that the server has acknowledged may go in any number: what stays goes with the next batch.
         !others && outbox.len() <= 1 && (outbox.is_empty() || sent.is_empty())

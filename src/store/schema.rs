@@ -48,6 +48,15 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE outbox ADD COLUMN seq INTEGER;
     ALTER TABLE outbox ADD COLUMN anchor TEXT;
 ",
+    "
+    CREATE TABLE dead (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        bot TEXT NOT NULL, script TEXT NOT NULL, event TEXT NOT NULL, kind TEXT NOT NULL, sender TEXT,
+        tries INTEGER NOT NULL, error TEXT NOT NULL, at INTEGER NOT NULL, data TEXT
+    );
+    CREATE INDEX dead_bot ON dead (bot, id);
+    CREATE TABLE displaced (bot TEXT PRIMARY KEY, letters INTEGER NOT NULL) WITHOUT ROWID;
+",
 ];
 
 /// Version of the tables that this program makes.

@@ -35,6 +35,7 @@ mod outbox;
 mod pair;
 #[cfg(feature = "demo")]
 mod plan;
+mod poison;
 mod protocol;
 #[cfg(feature = "demo")]
 mod readme;

@@ -32,6 +32,7 @@ const GROWTH: u64 = 16 * 1024;
 fn ten_thousand_reloads_under_traffic_leave_memory_flat_and_lose_nothing() {
     let clock = || Moment { at: Instant::now(), wall: jiff::Timestamp::now() };
     let pool = Pool::start(PoolOptions {
+        flight: None,
         workers: 2,
         data: Arc::new(Memory::new(Arc::new(jiff::Timestamp::now))),
         clock: Arc::new(clock),

@@ -267,6 +267,7 @@ fn change(old: &Settings, new: &Settings) -> Apply {
 fn deps(settings: &Settings) -> Deps {
     let store = Store::open(&settings.storage, Durability::Relaxed).expect("a scratch folder");
     let pool = Pool::start(PoolOptions {
+        flight: None,
         workers: 1,
         data: Arc::new(store.clone()),
         clock: Arc::new(|| Moment { at: Instant::now(), wall: jiff::Timestamp::now() }),

@@ -211,7 +211,7 @@ on("subscribed", |c| log::info(`${c.from} lets me`));"#,
         Function::new("a.xml: Xml", "Answers of `bot::iq`: the payload, or nothing.", ASK_XML),
         Function::new(
             "e.message: string",
-            "`error`: what went wrong in a turn of this script. The turn left nothing behind; this handler has one of its own, and its own errors are only logged.",
+            "`error`: what went wrong in a turn of this script. The turn left nothing behind; this handler has one of its own, and its own errors are only logged. A message or timer is then tried again, twice at most, and this handler is not told of those tries.",
             r#"on("error", |e| bot::send("ops@example.org", `${bot::name()}: ${e.message}`));"#,
         ),
         Function::new(

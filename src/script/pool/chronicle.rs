@@ -29,6 +29,11 @@ impl Chronicle {
         self.shared.bot(bot).map(|cell| locked(&cell.traces).all())
     }
 
+    /// Stored timers may be due that were not set by a turn.
+    pub fn look_again(&self) {
+        self.shared.ticker.look_again();
+    }
+
     /// Bytes that the memory of all bots takes.
     pub fn bytes(&self) -> usize {
         self.shared.traces.taken()

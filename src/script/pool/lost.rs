@@ -81,6 +81,7 @@ fn go_on(
         reader: reader.take(),
         moment,
         seed: shared.seed.clone(),
+        flight: None,
         pending: Overlay::default(),
         hops: 0,
     };

@@ -13,6 +13,7 @@ mod hostile;
 mod load;
 mod manner;
 mod menu;
+mod poison;
 mod quota;
 mod reasons;
 mod refusals;
@@ -49,6 +50,8 @@ use crate::script::outside::{Outside, Recorded};
 use crate::script::pool::{BotHandle, Pool, PoolOptions};
 use crate::script::{BotSpec, Delivery, Limits, Permissions, Roles, ScriptUse, Sink, Turned, WebhookGrant};
 use crate::secret::Password;
+use crate::store::Store;
+use crate::store::flight::Flight;
 
 /// A pool with a clock of its own.
 pub(super) struct Rig {
@@ -80,12 +83,20 @@ impl Rig {
     /// With a number of threads, and with data of its own.
     pub(super) fn with(workers: usize, data: impl FnOnce(crate::store::Clock) -> Arc<dyn Data>) -> Self {
         let web = Arc::new(Recorded::default());
-        Self::start(workers, data, web.clone(), web)
+        Self::start(workers, data, web.clone(), web, None)
+    }
+
+    /// On a store, with retries and dead letters.
+    pub(super) fn on(store: &Store) -> Self {
+        let web = Arc::new(Recorded::default());
+        let flight = Flight::open(store).expect("it opens");
+        let data = Arc::new(store.clone());
+        Self::start(2, |_| data, web.clone(), web, Some(Arc::new(flight)))
     }
 
     /// With a web of its own.
     pub(super) fn outside(outside: Arc<dyn Outside>) -> Self {
-        Self::start(2, |clock| Arc::new(Memory::new(clock)), outside, Arc::default())
+        Self::start(2, |clock| Arc::new(Memory::new(clock)), outside, Arc::default(), None)
     }
 
     fn start(
@@ -93,11 +104,13 @@ impl Rig {
         data: impl FnOnce(crate::store::Clock) -> Arc<dyn Data>,
         outside: Arc<dyn Outside>,
         web: Arc<Recorded>,
+        flight: Option<Arc<Flight>>,
     ) -> Self {
         let start = Moment { at: Instant::now(), wall: "2026-03-01T12:00:00Z".parse().expect("a stamp") };
         let clock = Arc::new(Mutex::new(start));
         let (moments, walls) = (clock.clone(), clock.clone());
         let options = PoolOptions {
+            flight,
             workers,
             data: data(Arc::new(move || walls.lock().expect("the clock").wall)),
             clock: Arc::new(move || *moments.lock().expect("the clock")),
@@ -213,6 +226,11 @@ impl Told {
             assert!(!left.is_zero(), "not said in time; said {said:#?}, told of {all:#?}");
             all = self.more.wait_timeout(all, left).expect("the list").0;
         }
+    }
+
+    /// How many turns have failed so far.
+    pub(super) fn failures(&self) -> usize {
+        self.all.lock().expect("the list").iter().map(|turned| turned.failures.len()).sum()
     }
 
     /// The first failure so far.

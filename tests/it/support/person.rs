@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rhapsode::action::{Action, OutgoingMessage};
 use rhapsode::event::{Event, Message};
@@ -112,6 +112,22 @@ impl Person {
             Event::Message(message) if message.from.to_bare() == from => Some(*message),
             _ => None,
         })
+    }
+
+    /// The text of the next message from an account, if one comes within that time.
+    pub fn text_within(&mut self, from: &str, patience: Duration) -> Option<String> {
+        let (from, deadline) = (jid(from).to_bare(), Instant::now() + patience);
+        loop {
+            match self.hears.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Heard::Event(Event::Message(message))) if message.from.to_bare() == from => {
+                    return Some(message.text);
+                }
+                Ok(Heard::Event(_)) => {}
+                Ok(Heard::Gone(why)) => panic!("the connection ended: {why}"),
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => panic!("the person was gone"),
+            }
+        }
     }
 
     /// The text of the next message from an account.
