@@ -2,6 +2,7 @@
 
 mod junit;
 mod show;
+mod watch;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,24 @@ pub struct Test {
     /// Write a report in the JUnit format as well
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Run again when a script or a test is saved, and tell what has changed; Ctrl-C ends
+    #[arg(long, conflicts_with = "bless")]
+    watch: bool,
+}
+
+/// How the tests are run.
+#[derive(Clone)]
+struct Options {
+    wanted: Wanted,
+    bless: bool,
+    junit: Option<PathBuf>,
+}
+
+impl Test {
+    fn options(self) -> Options {
+        let wanted = Wanted { filters: self.filters, ..Wanted::default() };
+        Options { wanted, bless: self.bless, junit: self.junit }
+    }
 }
 
 /// The tests of one file.
@@ -36,30 +55,43 @@ struct Group {
 
 /// Runs the command.
 pub fn run(command: Test, common: &Common) -> Result<(), Stop> {
-    let troupe = troupe(common)?;
-    let wanted = Wanted { filters: command.filters, ..Wanted::default() };
-    let mut groups = Vec::new();
-    for (kind, file) in files(&troupe.root) {
-        let mut ran = (kind.run)(&troupe, &file, &wanted);
-        if command.bless && blessed(&file, &ran)? {
-            ran = (kind.run)(&troupe, &file, &wanted);
-        }
-        groups.push(Group { name: shown(&file), outcomes: outcomes(ran, &file, common) });
+    if command.watch {
+        return watch::run(command, common);
     }
-    let ran = examples::all(&troupe, &wanted);
-    groups.push(Group { name: "examples".to_owned(), outcomes: outcomes(ran, &troupe.root, common) });
-    groups.retain(|group| !group.outcomes.is_empty());
-
-    if let Some(file) = &command.junit {
-        let report = junit::report(&groups).map_err(|why| Stop::new(format!("the report: {why}")))?;
-        std::fs::write(file, report).map_err(|why| Stop::new(format!("`{}`: {why}", file.display())))?;
+    let options = command.options();
+    let groups = run_once(&options, common)?;
+    if let Some(file) = &options.junit {
+        write_report(&groups, file)?;
     }
     print!("{}", show::all(&groups, common.style(std::io::stdout().is_terminal())));
     if groups.is_empty() {
-        return nothing(&wanted);
+        return nothing(&options.wanted);
     }
     let failed = groups.iter().flat_map(|group| &group.outcomes).any(|outcome| outcome.result.is_err());
     if failed { Err(Stop::Said) } else { Ok(()) }
+}
+
+/// Runs all that is wanted.
+fn run_once(options: &Options, common: &Common) -> Result<Vec<Group>, Stop> {
+    let troupe = troupe(common)?;
+    let wanted = &options.wanted;
+    let mut groups = Vec::new();
+    for (kind, file) in files(&troupe.root) {
+        let mut ran = (kind.run)(&troupe, &file, wanted);
+        if options.bless && blessed(&file, &ran)? {
+            ran = (kind.run)(&troupe, &file, wanted);
+        }
+        groups.push(Group { name: shown(&file), outcomes: outcomes(ran, &file, common) });
+    }
+    let ran = examples::all(&troupe, wanted);
+    groups.push(Group { name: "examples".to_owned(), outcomes: outcomes(ran, &troupe.root, common) });
+    groups.retain(|group| !group.outcomes.is_empty());
+    Ok(groups)
+}
+
+fn write_report(groups: &[Group], file: &Path) -> Result<(), Stop> {
+    let report = junit::report(groups).map_err(|why| Stop::new(format!("the report: {why}")))?;
+    std::fs::write(file, report).map_err(|why| Stop::new(format!("`{}`: {why}", file.display())))
 }
 
 /// Nothing was run: right where there are no tests yet, a mistake where some were asked for.
@@ -74,13 +106,10 @@ fn nothing(wanted: &Wanted) -> Result<(), Stop> {
 
 /// Scripts and bots of the folder of bots.yaml; of the working directory where there is none.
 fn troupe(common: &Common) -> Result<Troupe, Stop> {
-    let named =
-        common.config.is_some() || std::env::var_os("RHAPSODE_CONFIG").is_some_and(|it| !it.is_empty());
-    if !named && !Path::new("bots.yaml").is_file() {
+    let Some(file) = configuration(common)? else {
         return Ok(Troupe { root: PathBuf::new(), settings: None });
-    }
-    let (troupe, secrets) =
-        Troupe::of(&common.file()?, Mistakes::RefuseButSecrets).map_err(Stop::Problems)?;
+    };
+    let (troupe, secrets) = Troupe::of(&file, Mistakes::RefuseButSecrets).map_err(Stop::Problems)?;
     if !secrets.is_empty() {
         common.show(&secrets);
         eprintln!(
@@ -88,6 +117,16 @@ fn troupe(common: &Common) -> Result<Troupe, Stop> {
         );
     }
     Ok(troupe)
+}
+
+/// The bots.yaml that is meant; `None` where there is none and none was named.
+fn configuration(common: &Common) -> Result<Option<PathBuf>, Stop> {
+    let named =
+        common.config.is_some() || std::env::var_os("RHAPSODE_CONFIG").is_some_and(|it| !it.is_empty());
+    if !named && !Path::new("bots.yaml").is_file() {
+        return Ok(None);
+    }
+    common.file().map(Some)
 }
 
 /// Makes the changes that would let the tests of a file pass; `true` where there were any.

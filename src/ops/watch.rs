@@ -22,7 +22,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// How long it may be restless at most.
 const LONGEST: Duration = Duration::from_secs(2);
 /// File name extensions that count.
-const EXTENSIONS: [&str; 4] = ["rhai", "yaml", "yml", "csv"];
+const EXTENSIONS: [&str; 5] = ["chat", "rhai", "yaml", "yml", "csv"];
 /// Files beyond this size are no scripts and no configuration.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
@@ -36,13 +36,7 @@ pub fn start(service: Rc<Service>) {
 }
 
 async fn watch(service: Rc<Service>) -> notify::Result<()> {
-    let (sender, mut events) = mpsc::channel::<()>(1);
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.map_or(true, |event| matters(&event)) {
-            // Full: a look is due anyway.
-            let _ = sender.try_send(());
-        }
-    })?;
+    let (mut watcher, mut events) = alarm()?;
     let mut watched = BTreeSet::new();
     follow(&mut watcher, &mut watched, &service.settings());
     let mut seen = looked(&watched).await;
@@ -65,6 +59,64 @@ async fn watch(service: Rc<Service>) -> notify::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Saved files in some folders, for whoever waits for them without running bots.
+pub struct Changes {
+    watcher: RecommendedWatcher,
+    events: mpsc::Receiver<()>,
+    watched: BTreeSet<PathBuf>,
+    seen: [u8; 32],
+}
+
+impl Changes {
+    /// Watches these folders from now on; one that is not there is passed over.
+    ///
+    /// # Errors
+    /// The system lets nobody watch.
+    pub fn of(folders: BTreeSet<PathBuf>) -> notify::Result<Self> {
+        let (watcher, events) = alarm()?;
+        let mut changes = Self { watcher, events, watched: BTreeSet::new(), seen: [0; 32] };
+        watch_all(&mut changes.watcher, &mut changes.watched, folders);
+        changes.seen = fingerprint(&changes.watched);
+        Ok(changes)
+    }
+
+    /// Watches these folders instead. What they held before is not told, unless it was watched.
+    pub fn follow(&mut self, folders: BTreeSet<PathBuf>) {
+        let before = self.watched.clone();
+        watch_all(&mut self.watcher, &mut self.watched, folders);
+        if self.watched != before && fingerprint(&before) == self.seen {
+            self.seen = fingerprint(&self.watched);
+        }
+    }
+
+    /// Waits until files have other content than before and the folders are quiet. `None` where nothing is watched any
+    /// more.
+    pub async fn next(&mut self) -> Option<()> {
+        loop {
+            // Something may have been saved since the last look.
+            let now = looked(&self.watched).await;
+            if now != self.seen {
+                settle(&mut self.events).await;
+                self.seen = looked(&self.watched).await;
+                return Some(());
+            }
+            self.events.recv().await?;
+        }
+    }
+}
+
+/// A watcher, and what rings when something that counts has happened.
+fn alarm() -> notify::Result<(RecommendedWatcher, mpsc::Receiver<()>)> {
+    let (sender, events) = mpsc::channel::<()>(1);
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.map_or(true, |event| matters(&event)) {
+            // Full: a look is due anyway.
+            let _ = sender.try_send(());
+        }
+    })?;
+    Ok((watcher, events))
 }
 
 /// Waits until the folders are quiet, but not for ever: something may write to them all the time.
@@ -106,7 +158,10 @@ fn matters(event: &notify::Event) -> bool {
 
 /// Watches the folders that the configuration names and forgets those it names no more.
 fn follow(watcher: &mut RecommendedWatcher, watched: &mut BTreeSet<PathBuf>, settings: &Settings) {
-    let wanted = folders(settings);
+    watch_all(watcher, watched, folders(settings));
+}
+
+fn watch_all(watcher: &mut RecommendedWatcher, watched: &mut BTreeSet<PathBuf>, wanted: BTreeSet<PathBuf>) {
     for gone in watched.difference(&wanted) {
         // A folder that no longer exists is not watched any more either.
         drop(watcher.unwatch(gone));
@@ -201,6 +256,29 @@ mod tests {
             assert!(!matters(&created(paths)), "{paths:?}");
         }
         assert!(matters(&created(&["a/x.log"]).set_flag(Flag::Rescan)));
+    }
+
+    #[tokio::test]
+    async fn only_other_content_is_told() {
+        let folder = std::env::temp_dir().join(format!("rhapsode-watch-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("x.rhai");
+        std::fs::write(&file, "one").expect("a file");
+        let gone = folder.join("nowhere");
+        let mut changes = Changes::of(BTreeSet::from([folder.clone(), gone])).expect("the system watches");
+        std::fs::write(&file, "one").expect("a file");
+        assert!(tokio::time::timeout(SETTLE * 3, changes.next()).await.is_err(), "the same content");
+        std::fs::write(&file, "two").expect("a file");
+        assert_eq!(tokio::time::timeout(LONGEST * 5, changes.next()).await, Ok(Some(())));
+        // A folder that is watched from now on, with what it holds.
+        let below = folder.join("below");
+        std::fs::create_dir(&below).expect("a folder");
+        std::fs::write(below.join("y.chat"), "one").expect("a file");
+        changes.follow(BTreeSet::from([folder.clone(), below.clone()]));
+        assert!(tokio::time::timeout(SETTLE * 3, changes.next()).await.is_err(), "nothing was saved");
+        std::fs::write(below.join("y.chat"), "two").expect("a file");
+        assert_eq!(tokio::time::timeout(LONGEST * 5, changes.next()).await, Ok(Some(())));
+        std::fs::remove_dir_all(&folder).expect("it is there");
     }
 
     #[tokio::test]

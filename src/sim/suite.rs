@@ -43,6 +43,19 @@ pub fn files(root: &Path) -> Vec<(&'static Kind, PathBuf)> {
     all.into_iter().filter_map(|file| Some((kind(&file)?, file))).collect()
 }
 
+/// The folders in which test files are looked for, as far as they are there.
+pub fn folders(root: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = ["tests", "scripts"].iter().map(|folder| root.join(folder)).collect();
+    let mut level = all.clone();
+    for _ in 1..DEPTH {
+        let below = level.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+        level = below.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        all.extend(level.iter().cloned());
+    }
+    all.retain(|folder| folder.is_dir());
+    all
+}
+
 fn look(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) {
     // A folder that is not there has no tests.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

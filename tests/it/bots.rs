@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rhapsode::sim::casting::Troupe;
 use rhapsode::sim::suite::{Wanted, files};
 
-use crate::support::process::{run_to_end, text};
+use crate::support::process::{command, run_to_end, text};
 use crate::support::world::scratch;
 
 /// All that `rhapsode test` finds in this repository; no shipped script is without a test that names it.
@@ -53,6 +53,51 @@ fn a_failure_shows_what_was_said_and_what_should_have_been() {
          2 passed, 3 failed\n"
     );
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+/// Saved files run the tests again; what is as before is not told twice.
+#[test]
+fn watched_tests_tell_what_has_changed() {
+    use std::io::{BufRead, BufReader, Write};
+
+    let folder = project("== answers\nann: hi\nbot: hi\n\n== wrong\nann: one\nbot: two\n");
+    let mut child = command(&folder, &["test", "--watch", "x.chat"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the program was built");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped above"));
+    let mut until_sum = || {
+        let mut seen = String::new();
+        while !seen.lines().last().is_some_and(|line| line.ends_with(" failed")) {
+            assert_ne!(stdout.read_line(&mut seen).expect("it writes"), 0, "{seen}");
+        }
+        seen
+    };
+    let first = until_sum();
+    assert!(first.contains("1 of 2") && first.contains("- bot: two"), "{first}");
+    let test = folder.join("tests/x.chat");
+    let mended = std::fs::read_to_string(&test).expect("a test").replace("bot: two", "bot: one");
+    let save = |text: &str| {
+        let mut file = std::fs::File::create(&test).expect("a test");
+        file.write_all(text.as_bytes()).expect("it is written");
+    };
+    save(&mended);
+    let second = until_sum();
+    assert!(
+        second.contains("wrong") && !second.contains("answers") && second.ends_with("2 passed, 0 failed\n"),
+        "{second}"
+    );
+    save(&mended.replace("== answers\nann: hi\nbot: hi", "== answers\nann: hi\nbot: ho"));
+    let third = until_sum();
+    assert!(
+        third.contains("- bot: ho") && !third.contains("wrong") && third.ends_with("1 passed, 1 failed\n"),
+        "{third}"
+    );
+    let pid = child.id().to_string();
+    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill");
+    assert!(killed.success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "the last run failed");
 }
 
 #[test]

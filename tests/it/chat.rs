@@ -40,6 +40,18 @@ fn a_reminder_comes_when_time_passes_also_over_a_crash() {
 }
 
 #[test]
+fn the_typing_person_is_who_they_say() {
+    let folder = scratch();
+    fs::write(folder.join("who.rhai"), "on(\"message\", |m| m.reply(`you are ${m.from}`));\n")
+        .expect("a file");
+    let shown = talk(&folder, &["who.rhai", "--jid", "eve@elsewhere.example"], "hi\n/quit\n");
+    assert!(shown.contains("you are eve@elsewhere.example · time"), "{shown}");
+    assert!(shown.contains("eve → who  hi\nwho          you are eve@elsewhere.example"), "{shown}");
+    let output = run_to_end(&folder, &["chat", "who.rhai", "--jid", "elsewhere.example@"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+}
+
+#[test]
 fn the_menu_is_at_hand_and_is_recorded() {
     let folder = scratch();
     fs::write(folder.join("dice.rhai"), "command(\"roll <n:int>\", |m, a| m.reply(`rolled ${a.n}`));\n")

@@ -24,8 +24,8 @@ pub struct Chat {
     /// Write the conversation as a test, when it ends
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Who you are
-    #[arg(long = "as", default_value = "ann", value_name = "JID")]
+    /// Who you are: a name at the bot's domain, or a whole address
+    #[arg(long = "as", visible_alias = "jid", default_value = "ann", value_name = "JID")]
     person: String,
     /// What the clock shows: `2026-11-23T08:59:00[Europe/Oslo]`
     #[arg(long, value_name = "TIME")]

@@ -27,9 +27,36 @@ pub(super) fn all(groups: &[Group], style: Style) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    let failed = outcomes().filter(|outcome| outcome.result.is_err()).count();
-    text.push_str(&format!("{} passed, {failed} failed\n", outcomes().count() - failed));
+    text.push_str(&sum(groups));
     text
+}
+
+/// The last line.
+pub(super) fn sum(groups: &[Group]) -> String {
+    let outcomes = || groups.iter().flat_map(|group| &group.outcomes);
+    let failed = outcomes().filter(|outcome| outcome.result.is_err()).count();
+    format!("{} passed, {failed} failed\n", outcomes().count() - failed)
+}
+
+/// What came of one test: a line, and why it failed.
+pub(super) fn verdict(outcome: &Outcome, style: Style) -> String {
+    let mut text = String::new();
+    match &outcome.result {
+        Ok(()) => {
+            let mark = if style.unicode { "✓" } else { "ok" };
+            let (green, plain) = if style.colour { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
+            let (file, name) = (shown(&outcome.file), printable(&outcome.name));
+            text.push_str(&format!("  {green}{mark}{plain} {file}  {name}\n"));
+        }
+        Err(why) => failure(&mut text, outcome, why, style),
+    }
+    text
+}
+
+/// A test that is no more.
+pub(super) fn gone(file: &std::path::Path, name: &str, style: Style) -> String {
+    let mark = if style.unicode { "·" } else { "-" };
+    format!("  {mark} {}  {} is gone\n", shown(file), printable(name))
 }
 
 fn failure(text: &mut String, outcome: &Outcome, failure: &Failure, style: Style) {
