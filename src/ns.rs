@@ -1,5 +1,7 @@
 //! Namespaces of RFC 6120 and RFC 6121. Those of a XEP live in its own file under `xep`.
 
+/// RFC 7395 §3.3: what opens and closes a stream over WebSocket.
+pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 /// Content namespace of a client stream, RFC 6120 §4.8.2.
 pub const CLIENT: &str = "jabber:client";
 /// Content namespace of a component's stream, XEP-0114.

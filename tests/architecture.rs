@@ -64,7 +64,7 @@ const LAYERS: &[Layer] = &[
         ],
     ),
     layer("config", 5, false, &["jid", "hosts", "secret", "diagnostic", "cron"]),
-    layer("net", 5, false, &["jid"]),
+    layer("net", 5, false, &["jid", "hosts", "xml"]),
     layer("http", 6, false, &["script", "net", "hosts", "secret"]),
     layer(
         "actor",
@@ -168,7 +168,8 @@ const OWNED_CRATES: &[(&str, &[&str])] = &[
     ("rhai", &["src/script/"]),
     ("quick_xml", &["src/xml/"]),
     ("reqwest", &["src/http/"]),
-    ("hyper", &["src/http/"]),
+    ("hyper", &["src/http/", "src/net/host_meta.rs"]),
+    ("tokio_tungstenite", &["src/net/websocket.rs", "src/net/tests/"]),
     ("feed_rs", &["src/script/api/feed.rs"]),
     ("serde_saphyr", &["src/config/"]),
     ("serde_yaml", &["src/cli/demo"]),

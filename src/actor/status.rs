@@ -48,6 +48,8 @@ pub struct Standing {
     pub since: Timestamp,
     /// Whether the stream was resumed.
     pub resumed: bool,
+    /// `tcp` or `websocket`; empty before the first connection.
+    pub transport: &'static str,
     /// One sentence for the operator; empty while all is well.
     pub detail: String,
     /// When the next try begins.
@@ -117,6 +119,7 @@ impl Board {
                 state: State::Connecting,
                 since: now,
                 resumed: false,
+                transport: "",
                 detail: String::new(),
                 next_try: None,
                 connects: 0,
@@ -153,6 +156,11 @@ impl Board {
         standing.state = state;
         standing.detail = detail.into();
         standing.next_try = next_try;
+    }
+
+    /// A connection stands.
+    pub fn connected(&self, transport: &'static str) {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).transport = transport;
     }
 
     /// The stream is up.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::config::decode::Decoder;
 use crate::config::limits::{self, DEFAULT_LIMITS};
@@ -14,8 +15,8 @@ use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    Accept, BotSettings, ChannelBinding, HostPort, Invites, Limits, Presence, Resource, Room, ScriptUse,
-    Show, Tls, TlsMode,
+    Accept, BotSettings, ChannelBinding, Connect, HostPort, Invites, Limits, Presence, Resource, Room,
+    ScriptUse, Show, Tls, TlsMode,
 };
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::cron::Schedule;
@@ -47,6 +48,7 @@ pub struct Partial {
     /// The component it stands behind, and where that is written.
     pub component: Option<(String, Place)>,
     server: Option<HostPort>,
+    connect: Connect,
     tls: Tls,
     resource: Resource,
     scripts: Vec<ScriptUse>,
@@ -83,6 +85,7 @@ impl Partial {
             channel_binding: self.channel_binding,
             component: self.component.map(|(name, _)| name),
             server: self.server,
+            connect: self.connect,
             tls: self.tls,
             resource: self.resource,
             scripts: self.scripts,
@@ -134,6 +137,7 @@ impl Reader<'_> {
                 Some((name, self.decoder.origin(it)))
             }),
             server: value("server").and_then(|it| self.decoder.host_port(it, "`server`")),
+            connect: value("connect").and_then(|it| self.connect(it)).unwrap_or_default(),
             tls: value("tls").map(|it| self.tls(it)).unwrap_or_default(),
             resource: value("resource").map(|it| self.resource(it)).unwrap_or_default(),
             scripts: value("scripts").map(|it| self.uses(it, config, &limits, &bots)).unwrap_or_default(),
@@ -191,6 +195,36 @@ impl Reader<'_> {
             return None;
         }
         self.decoder.choice(node, "`tls`", &[("starttls", TlsMode::StartTls), ("direct", TlsMode::Direct)])
+    }
+
+    /// A word or a `wss:` URL. `ws:` would send everything in the clear.
+    fn connect(&mut self, node: &Node) -> Option<Connect> {
+        let text = self.decoder.text(node, "`connect`")?;
+        if !text.contains(':') {
+            let words = [("tcp", Connect::Tcp), ("auto", Connect::Auto), ("websocket", Connect::WebSocket)];
+            return self.decoder.choice(node, "`connect`", &words);
+        }
+        match Url::parse(text) {
+            Ok(url)
+                if url.scheme() == "wss"
+                    && url.username().is_empty()
+                    && url.password().is_none()
+                    && url.fragment().is_none() =>
+            {
+                Some(Connect::Url(url))
+            }
+            Ok(_) | Err(_) => {
+                let message = format!("`{}` is no address of a WebSocket", text.escape_debug());
+                let hint =
+                    "it looks like `wss://chat.example.org/xmpp-websocket`; without encryption there is none";
+                self.decoder.report(
+                    Diagnostic::error("config::choice", message).hint(hint),
+                    node,
+                    "not a `wss:` URL",
+                );
+                None
+            }
+        }
     }
 
     fn binding(&mut self, node: &Node) -> Option<ChannelBinding> {

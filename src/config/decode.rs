@@ -172,9 +172,9 @@ impl Decoder {
     }
 
     /// One of some words.
-    pub fn choice<T: Copy>(&mut self, node: &Node, of: &str, words: &[(&str, T)]) -> Option<T> {
+    pub fn choice<T: Clone>(&mut self, node: &Node, of: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(node, of)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| value.clone());
         if found.is_none() {
             let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             let hint = match nearest(text, names.iter().copied()) {

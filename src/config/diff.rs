@@ -116,6 +116,7 @@ fn connection_changes(
     differing(&[
         ("anonymous", old.anonymous == new.anonymous),
         ("channel_binding", old.channel_binding == new.channel_binding),
+        ("connect", old.connect == new.connect),
         ("component", old.component == new.component && component(old, before) == component(new, after)),
         ("jid", old.jid == new.jid),
         ("lang", old.lang == new.lang),
@@ -260,6 +261,7 @@ mod tests {
             ("password: { env: B }", vec!["password"], vec![], vec![]),
             ("server: a.example:1", vec!["server"], vec![], vec![]),
             ("tls: direct", vec!["tls"], vec![], vec![]),
+            ("connect: auto", vec!["connect"], vec![], vec![]),
             ("resource: desk", vec!["resource"], vec![], vec![]),
             ("lang: nb", vec!["lang"], vec![], vec![]),
             ("channel_binding: require", vec!["channel_binding"], vec![], vec![]),

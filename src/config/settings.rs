@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::config::password_file::PasswordFile;
 use crate::cron::Schedule;
@@ -67,6 +68,8 @@ pub struct BotSettings {
     pub component: Option<String>,
     /// Where to connect instead of asking DNS.
     pub server: Option<HostPort>,
+    /// By which transport.
+    pub connect: Connect,
     /// How the connection is secured.
     pub tls: Tls,
     /// The resourcepart it asks for.
@@ -303,6 +306,20 @@ pub enum Resource {
     Auto,
     /// As written.
     Fixed(String),
+}
+
+/// By which transport a bot reaches its server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Connect {
+    /// TCP; where that fails, WebSocket by the domain's host-meta.
+    Auto,
+    /// TCP.
+    #[default]
+    Tcp,
+    /// WebSocket at this `wss:` URL.
+    Url(Url),
+    /// WebSocket by the domain's host-meta, XEP-0156.
+    WebSocket,
 }
 
 /// How much a login is bound to the TLS channel, so that nobody between the two ends can pass it on.

@@ -74,7 +74,7 @@ pub fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 }
 
 /// The first of `addresses` to take a connection; a further one is tried whenever one fails or takes long.
-async fn race(
+pub(super) async fn race(
     addresses: VecDeque<SocketAddr>,
     host: &str,
     tried: &mut Vec<String>,

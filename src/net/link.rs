@@ -15,12 +15,14 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::net::Target;
 use crate::net::dial::dial;
 use crate::net::error::{NetError, What};
+use crate::net::host_meta::{Internet, Place, lookup};
 use crate::net::resolve::endpoints;
 use crate::net::tls::{SecuredInfo, TlsContext, handshake};
+use crate::net::websocket::{self, Opened};
 use crate::net::wire::{Command, Io, Queue, Step, Wire};
+use crate::net::{Target, Transport};
 
 /// Takes what a link has to tell. The next chunk is read only when `inbound` has resolved.
 pub trait LinkOwner: Send + 'static {
@@ -43,6 +45,8 @@ pub enum LinkEvent {
     Connected {
         /// TLS from the first byte.
         direct_tls: bool,
+        /// Over WebSocket: each piece that is transmitted is a message of its own.
+        websocket: bool,
         /// The peer's address.
         peer: SocketAddr,
     },
@@ -210,7 +214,8 @@ async fn live<O: LinkOwner>(
         standing = Box::pin(connect(target, tls, options)) => standing?,
     };
     let mut wire = Wire::new(io, queue, &target.domain, LOW_MARK);
-    let connected = LinkEvent::Connected { direct_tls: secured.is_some(), peer };
+    let websocket = matches!(wire.io, Io::Web(_));
+    let connected = LinkEvent::Connected { direct_tls: secured.is_some(), websocket, peer };
     let mut events = VecDeque::from([connected]);
     events.extend(secured.map(LinkEvent::Secured));
     loop {
@@ -275,6 +280,58 @@ async fn attempt(
     tried: &mut Vec<String>,
 ) -> Result<Standing, NetError> {
     let config = tls.client(target.ca.as_deref()).await?;
+    match &target.transport {
+        Transport::Tcp => over_tcp(target, config, options, tried).await,
+        Transport::Web(url) => {
+            let place = Place { url: url.clone(), private: true };
+            over_websocket(&place, config, options).await
+        }
+        Transport::HostMeta => {
+            let place = lookup(&target.domain, &config, &Internet).await?;
+            over_websocket(&place, config, options).await
+        }
+        Transport::Either => {
+            let patience = options.connect / 2;
+            let first = timeout(patience, over_tcp(target, Arc::clone(&config), options, tried)).await;
+            let unreachable = |what| matches!(what, What::Dial | What::NoService | What::Resolve);
+            let error = match first {
+                Ok(Err(error)) if unreachable(error.what) => error,
+                Ok(result) => return result,
+                Err(_) => {
+                    let detail =
+                        format!("no server could be reached over TCP within {} s", patience.as_secs_f32());
+                    NetError::new(What::Dial, detail)
+                }
+            };
+            tried.push(error.detail.clone());
+            let place = match lookup(&target.domain, &config, &Internet).await {
+                Ok(place) => place,
+                // That a domain has no host-meta is no news: what matters is that its server is away.
+                Err(other) => {
+                    return Err(NetError { detail: format!("{}; {}", error.detail, other.detail), ..error });
+                }
+            };
+            over_websocket(&place, config, options).await
+        }
+    }
+}
+
+async fn over_websocket(
+    place: &Place,
+    config: Arc<ClientConfig>,
+    options: LinkOptions,
+) -> Result<Standing, NetError> {
+    let Opened { socket, peer, secured } =
+        websocket::open(place, &config, &Internet, options.handshake).await?;
+    Ok(Standing { io: Io::Web(Box::new(socket)), peer, secured: Some(secured), config })
+}
+
+async fn over_tcp(
+    target: &Target,
+    config: Arc<ClientConfig>,
+    options: LinkOptions,
+    tried: &mut Vec<String>,
+) -> Result<Standing, NetError> {
     let mut endpoints = VecDeque::from(endpoints(target).await?);
     loop {
         let dialled = dial(&mut endpoints, tried).await?;
@@ -283,7 +340,15 @@ async fn attempt(
             return Ok(Standing { io: Io::Plain(dialled.stream), peer, secured: None, config });
         }
         let config = Arc::clone(&config);
-        match handshake(Arc::clone(&config), &target.domain, dialled.stream, true, options.handshake).await {
+        match handshake(
+            Arc::clone(&config),
+            &target.domain,
+            dialled.stream,
+            Some("xmpp-client"),
+            options.handshake,
+        )
+        .await
+        {
             Ok((stream, info)) => {
                 return Ok(Standing { io: Io::Tls(Box::new(stream)), peer, secured: Some(info), config });
             }
@@ -306,14 +371,14 @@ async fn upgrade(
 ) -> Result<SecuredInfo, NetError> {
     let stream = match std::mem::replace(&mut wire.io, Io::Upgrading) {
         Io::Plain(stream) => stream,
-        Io::Tls(_) | Io::Upgrading => {
+        Io::Tls(_) | Io::Upgrading | Io::Web(_) => {
             return Err(NetError::new(What::Handshake, "TLS was asked for twice"));
         }
     };
     if early_data(&stream)? {
         return Err(NetError::new(What::DataBeforeTls, "the server sent data before the TLS handshake"));
     }
-    let (stream, info) = handshake(Arc::clone(config), &target.domain, stream, false, patience).await?;
+    let (stream, info) = handshake(Arc::clone(config), &target.domain, stream, None, patience).await?;
     wire.io = Io::Tls(Box::new(stream));
     Ok(info)
 }

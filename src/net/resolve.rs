@@ -175,11 +175,12 @@ mod tests {
     use tokio::net::UdpSocket;
 
     use super::*;
+    use crate::net::Transport;
 
     #[tokio::test]
     async fn a_named_host_wins_over_dns() {
         let server = Some(("[2001:db8::1]".to_owned(), 5299));
-        let target = Target { domain: "example.org".into(), server, tls: TlsMode::Direct, ca: None };
+        let target = Target { server, tls: TlsMode::Direct, ..plain("example.org") };
         let expected = Endpoint { host: "2001:db8::1".into(), port: 5299, direct_tls: true };
         assert_eq!(endpoints(&target).await.unwrap(), std::slice::from_ref(&expected));
         let starttls = Target { tls: TlsMode::StartTls, ..target };
@@ -189,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn local_names_and_addresses_need_no_dns() {
         for domain in ["localhost", "Bots.localhost", "127.0.0.1", "[::1]"] {
-            let target = Target { domain: domain.into(), server: None, tls: TlsMode::StartTls, ca: None };
+            let target = plain(domain);
             let found = endpoints(&target).await.unwrap();
             assert_eq!((found.len(), found[0].port), (1, 5222), "{domain}");
             let addresses = addresses(&found[0].host).await.unwrap();
@@ -223,6 +224,11 @@ mod tests {
         for domain in ["", ".", "[example.org", "a b"] {
             assert!(ascii(domain).is_err(), "{domain:?}");
         }
+    }
+
+    fn plain(domain: &str) -> Target {
+        let transport = Transport::Tcp;
+        Target { domain: domain.into(), server: None, transport, tls: TlsMode::StartTls, ca: None }
     }
 
     /// A resolver that asks a server in this process.

@@ -129,18 +129,18 @@ impl Default for TlsContext {
 }
 
 /// Makes the handshake as a client and checks that the certificate names `domain`, the JID's domain.
-/// `direct` announces XMPP (XEP-0368); a server that does not answer to that is fine.
+/// `protocol` announces what follows (XEP-0368); a server that does not answer to that is fine.
 pub async fn handshake(
     config: Arc<ClientConfig>,
     domain: &str,
     stream: TcpStream,
-    direct: bool,
+    protocol: Option<&str>,
     patience: Duration,
 ) -> Result<(TlsStream<TcpStream>, SecuredInfo), NetError> {
     let name = ServerName::try_from(ascii(domain)?).map_err(|_| {
         NetError::new(What::Certificate, format!("no certificate can name the domain `{domain}`"))
     })?;
-    let alpn = if direct { vec![b"xmpp-client".to_vec()] } else { Vec::new() };
+    let alpn = protocol.into_iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let connector = TlsConnector::from(config);
     let mut stream = match timeout(patience, connector.with_alpn(alpn).connect(name, stream)).await {
         Ok(Ok(stream)) => stream,

@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::net::error::{NetError, What};
 use crate::net::tls::explain;
+use crate::net::websocket::WebSocket;
 
 /// What the owner has asked for and the task has not done yet.
 pub(super) struct Queue {
@@ -186,6 +187,8 @@ fn wake(mut state: MutexGuard<'_, State>) {
 pub(super) enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Each piece that is queued is a message there.
+    Web(Box<WebSocket>),
     /// On its way from one to the other.
     Upgrading,
 }
@@ -312,6 +315,9 @@ impl<'a> Wire<'a> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, NetError>> {
+        if let Io::Web(socket) = &mut self.io {
+            return socket.poll_read(cx).map_err(|error| self.broken(&error, "reading"));
+        }
         let read = SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             Pin::new(&mut self.io)
@@ -332,6 +338,10 @@ impl<'a> Wire<'a> {
 
 /// Hands the bytes up to the next command to the socket, together: under TLS they share records.
 fn write_front(items: &VecDeque<Item>, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    if let Io::Web(socket) = io {
+        let Some(Item::Bytes(piece)) = items.front() else { return Poll::Pending };
+        return socket.poll_send(piece, cx);
+    }
     let mut slices = [IoSlice::new(&[]); PIECES];
     let mut count = 0;
     for (slice, item) in slices.iter_mut().zip(items) {
@@ -347,7 +357,7 @@ impl AsyncRead for Io {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Upgrading | Self::Web(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
@@ -365,7 +375,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Upgrading | Self::Web(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -377,6 +387,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Web(socket) => socket.poll_flush(cx),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -385,6 +396,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Web(socket) => socket.poll_close(cx),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }

@@ -40,6 +40,7 @@ fn every_field_of_the_status_is_in_the_page() {
         state: word(),
         since: word(),
         resumed: true,
+        transport: word(),
         detail: word(),
         next_try: Some(word()),
         connects: 0,

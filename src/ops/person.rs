@@ -17,7 +17,7 @@ use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::net::link::{self, Gone, LinkEvent, LinkHandle, LinkOwner};
 use crate::net::tls::TlsContext;
-use crate::net::{Target, TlsMode};
+use crate::net::{Target, TlsMode, Transport};
 use crate::secret::Password;
 use crate::session::{Session, SessionConfig, SessionOutput};
 use crate::stream::sasl::Credentials;
@@ -91,6 +91,7 @@ impl Person {
         let target = Target {
             domain: login.jid.domain().to_owned(),
             server: Some((login.server.ip().to_string(), login.server.port())),
+            transport: Transport::Tcp,
             tls: TlsMode::StartTls,
             ca: Some(login.ca),
         };

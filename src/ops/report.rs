@@ -113,6 +113,9 @@ pub struct Account {
     pub since: String,
     /// Whether the stream was resumed (XEP-0198).
     pub resumed: bool,
+    /// `tcp` or `websocket`, of the last connection; empty before the first, and behind a component.
+    #[serde(default)]
+    pub transport: String,
     /// What is wrong, empty while all is well.
     pub detail: String,
     /// When the next try begins, RFC 3339.
@@ -309,6 +312,7 @@ fn account(one: &Surveyed) -> Account {
         state: standing.state.as_str().to_owned(),
         since: standing.since.to_string(),
         resumed: standing.resumed,
+        transport: standing.transport.to_owned(),
         detail: standing.detail,
         next_try: standing.next_try.map(|at| at.to_string()),
         connects: standing.connects,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::stream::core::Core;
 use crate::stream::fault::What;
+use crate::stream::framing::Framing;
 use crate::stream::management::{self, BadHandled};
 use crate::stream::phase::Phase;
 use crate::stream::timer::Timer;
@@ -146,11 +147,21 @@ impl Core {
     /// Writes everything unacknowledged again, in order, XEP-0198 §5.
     pub fn resend(&mut self, now: Instant) {
         let Some(session) = &mut self.session else { return };
-        for (_, stanza) in session.unacked() {
-            self.outputs.bytes().extend_from_slice(stanza.as_bytes());
-        }
         session.released();
-        if session.unacked_len() > 0 {
+        let open = session.unacked_len() > 0;
+        match self.framing {
+            Framing::Document => {
+                for (_, stanza) in session.unacked() {
+                    self.outputs.bytes().extend_from_slice(stanza.as_bytes());
+                }
+            }
+            Framing::Messages => {
+                for (_, stanza) in session.lost() {
+                    self.say(&stanza);
+                }
+            }
+        }
+        if open {
             self.ask(now);
         }
     }

@@ -7,6 +7,7 @@ use crate::ns;
 use crate::stream::acks::Pace;
 use crate::stream::bind;
 use crate::stream::fault::{Circumstances, Fault, Side, StreamError, What};
+use crate::stream::framing::Framing;
 use crate::stream::management::{self, Management};
 use crate::stream::output::Outputs;
 use crate::stream::phase::Phase;
@@ -18,6 +19,8 @@ use crate::xml::{Element, Framer, Limits, Reader, writer};
 pub(super) struct Core {
     pub receiving: bool,
     pub phase: Phase,
+    /// How the stream stands on its transport.
+    pub framing: Framing,
     pub framer: Framer,
     /// There once the other side's header was read.
     pub reader: Option<Reader>,
@@ -73,6 +76,7 @@ impl Core {
         Self {
             receiving,
             phase: Phase::AwaitSecured,
+            framing: Framing::Document,
             framer: Framer::new(Limits::BEFORE_LOGIN),
             reader: None,
             ids: IdSource::new(seed),
@@ -138,7 +142,7 @@ impl Core {
         if !tolerable {
             self.fault(What::TlsInjected);
         }
-        self.forget_stream(Framer::new(Limits::BEFORE_LOGIN));
+        self.forget_stream(self.framing.framer(Limits::BEFORE_LOGIN));
     }
 
     /// The stream restarts after login, on the same channel, RFC 6120 §6.4.6.
@@ -158,22 +162,10 @@ impl Core {
     }
 
     /// Writes our stream header, in one piece with what follows.
-    pub fn say_header(&mut self, header: &Element) {
-        self.say_header_of(header, ns::CLIENT);
-    }
-
-    /// The same with another content namespace.
     pub fn say_header_of(&mut self, header: &Element, content_ns: &str) {
         match writer::write_open(header, content_ns, self.outputs.bytes()) {
             Ok(()) => self.header_sent = true,
             Err(error) => self.fault(What::Unwritable { error }),
-        }
-    }
-
-    /// Writes an element that is not counted.
-    pub fn say(&mut self, element: &Element) {
-        if let Err(error) = writer::write(element, ns::CLIENT, self.outputs.bytes()) {
-            self.fault(What::Unwritable { error });
         }
     }
 
@@ -189,24 +181,23 @@ impl Core {
             self.ask(now);
             return Err(NotReady::Full);
         }
-        let bytes = self.outputs.bytes();
-        let start = bytes.len();
-        writer::write(stanza, ns::CLIENT, bytes).map_err(NotReady::Unwritable)?;
-        let size = bytes.len() - start;
+        let (size, kept) = self.write_stanza(stanza).map_err(NotReady::Unwritable)?;
         if size > self.stanza_limit {
-            bytes.truncate(start);
+            self.unwrite(&kept);
             return Err(NotReady::TooLarge { bytes: size, limit: self.stanza_limit });
         }
         let Some(session) = self.session.as_mut().filter(|_| self.managed) else {
+            self.written();
             self.tickets += 1;
             return Ok(Ticket(self.tickets));
         };
         let ticket = session.next_ticket();
         let held = self.phase == Phase::AwaitProbe;
-        session.push(std::str::from_utf8(&bytes[start..]).expect("the writer writes UTF-8"), held);
+        session.push(kept.text(self.outputs.bytes()), held);
         if held {
-            bytes.truncate(start);
+            self.unwrite(&kept);
         } else {
+            self.written();
             self.count_sent(now);
         }
         Ok(Ticket(ticket))
@@ -278,7 +269,7 @@ impl Core {
         if self.phase == Phase::AwaitClose {
             self.end_in_order();
         } else if self.receiving {
-            self.outputs.bytes().extend_from_slice(writer::CLOSE);
+            self.say_end();
             self.end_in_order();
         } else {
             self.fault(What::StreamClosed);
@@ -320,7 +311,7 @@ impl Core {
             Phase::AwaitProbe | Phase::Online => self.say_close(now),
             phase => {
                 if self.header_sent && phase != Phase::AwaitSecured {
-                    self.outputs.bytes().extend_from_slice(writer::CLOSE);
+                    self.say_end();
                 }
                 self.end_in_order();
             }
@@ -340,7 +331,7 @@ impl Core {
             self.outputs.event(StreamEvent::Closed);
             return self.hang_up();
         }
-        self.outputs.bytes().extend_from_slice(writer::CLOSE);
+        self.say_end();
         self.await_next(now, Phase::AwaitClose);
     }
 
@@ -359,7 +350,7 @@ impl Core {
         }
         if self.header_sent && self.phase != Phase::AwaitSecured {
             self.say(&error.to_element());
-            self.outputs.bytes().extend_from_slice(writer::CLOSE);
+            self.say_end();
         }
         self.end_in_order();
     }
@@ -398,9 +389,9 @@ impl Core {
         if audible && (fault.side != Side::Transport || error.is_some()) {
             if let Some(error) = error {
                 // A constant element: nothing in it can be refused.
-                drop(writer::write(&error.to_element(), ns::CLIENT, self.outputs.bytes()));
+                drop(self.write(&error.to_element()));
             }
-            self.outputs.bytes().extend_from_slice(writer::CLOSE);
+            self.say_end();
         }
         self.outputs.event(StreamEvent::Fault(fault));
         self.hang_up();
@@ -427,7 +418,7 @@ impl Core {
         self.outputs.push(Output::Hangup);
         self.phase = Phase::Ended;
         self.timers.clear_all();
-        self.framer = Framer::new(self.limits);
+        self.framer = self.framing.framer(self.limits);
         self.reader = None;
     }
 }

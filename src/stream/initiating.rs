@@ -21,7 +21,7 @@ use crate::stream::sasl::message::Nonce;
 use crate::stream::{
     Initiating, Online, Secured, StreamEvent, auth, bind, header, registering, sasl2, starttls,
 };
-use crate::xml::{Element, Framer, Limits, Reader, StreamHeader};
+use crate::xml::{Element, Limits, Reader, StreamHeader};
 
 /// What is left to negotiate.
 pub(super) struct Initiator {
@@ -92,7 +92,7 @@ impl Initiator {
     pub fn on_secured(&mut self, core: &mut Core, now: Instant, tls: Secured) {
         self.standing = Standing::Secured;
         self.channel = tls.channel();
-        core.framer = Framer::new(Limits::BEFORE_LOGIN);
+        core.framer = core.framing.framer(Limits::BEFORE_LOGIN);
         self.open(core, now);
     }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::stream::core::Core;
 use crate::stream::fault::What;
+use crate::stream::framing::Framing;
 use crate::stream::phase::Phase;
 use crate::stream::timer::Timer;
 
@@ -28,7 +29,7 @@ impl Core {
             if !self.timers.is_set(Timer::Dead) {
                 self.timers.set(Timer::Dead, now + self.keepalive.answer);
             }
-        } else {
+        } else if self.framing == Framing::Document {
             // Nothing obliges the peer to answer white space; it only shows a broken transport.
             self.outputs.bytes().push(b' ');
         }

@@ -18,6 +18,7 @@ mod core;
 mod ending;
 pub mod fault;
 mod features;
+pub mod framing;
 mod header;
 mod initiating;
 mod inline;
@@ -44,6 +45,7 @@ use crate::stanza::StanzaError;
 use crate::stream::component::Handshake;
 use crate::stream::core::Core;
 use crate::stream::fault::{Fault, What};
+use crate::stream::framing::Framing;
 use crate::stream::initiating::Initiator;
 use crate::stream::management::Management;
 use crate::stream::phase::Phase;
@@ -222,6 +224,8 @@ pub struct Initiating {
     pub keys: Option<ScramKeys>,
     /// TLS comes first, XEP-0368; otherwise STARTTLS.
     pub direct_tls: bool,
+    /// How the stream stands on its transport. Over WebSocket, TLS comes first.
+    pub framing: Framing,
     /// How much channel binding is wanted.
     pub channel_binding: Preference,
     /// The account has used SCRAM before: never PLAIN again.
@@ -298,6 +302,7 @@ impl Initiating {
             credentials,
             keys: None,
             direct_tls: false,
+            framing: Framing::Document,
             channel_binding: Preference::default(),
             used_scram: false,
             used_plus: false,
@@ -339,6 +344,8 @@ impl Stream {
     /// The end that connects. Its first bytes are due at once, or after `on_secured` with direct TLS.
     pub fn initiating(config: Initiating, seed: Seed, now: Instant) -> Self {
         let mut core = Core::new(false, seed, now, config.limits, config.keepalive, config.window);
+        core.framing = config.framing;
+        core.framer = core.framing.framer(Limits::BEFORE_LOGIN);
         let initiator = Initiator::begin(config, &mut core, now);
         Self { core, role: Role::Initiating(Some(Box::new(initiator))) }
     }
@@ -478,14 +485,13 @@ impl Stream {
                 Ok(Some(Frame::Whitespace)) => continue,
                 Ok(Some(Frame::StreamOpen(text))) => Reader::header(text)
                     .map(|(reader, header)| Piece::Header((reader.with_limits(limits), header))),
-                Ok(Some(Frame::Element(text))) => match &self.core.reader {
-                    Some(reader) => match reader.element(text) {
-                        Err(error) if stands_in => stand_in::instead(text, error).map(Piece::Element),
-                        element => element.map(Piece::Element),
-                    },
-                    // The framer gives elements only behind a header.
-                    None => break,
-                },
+                Ok(Some(Frame::Element(text))) => {
+                    let (known, framing) = (self.core.reader.as_ref(), self.core.framing);
+                    match framing::piece(text, known, framing, limits, stands_in) {
+                        Some(piece) => piece,
+                        None => break,
+                    }
+                }
                 Ok(Some(Frame::StreamClose)) => Ok(Piece::Close),
                 Err(error) => Err(error),
             };
@@ -497,6 +503,9 @@ impl Stream {
     }
 
     fn on_piece(&mut self, now: Instant, piece: Piece) {
+        if let Some(problem) = self.core.disorder(&piece) {
+            return self.fault(What::HeaderInvalid { problem });
+        }
         match (piece, &mut self.role) {
             (Piece::Close, _) => self.core.on_close(),
             (Piece::Header((reader, header)), Role::Initiating(Some(initiator))) => {

@@ -41,6 +41,11 @@ impl Outputs {
         output
     }
 
+    /// Nothing is appended to the bytes so far: they are one message.
+    pub fn cut(&mut self) {
+        self.flush();
+    }
+
     fn flush(&mut self) {
         if !self.bytes.is_empty() {
             let bytes = std::mem::take(&mut self.bytes);

@@ -96,6 +96,28 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &replies::Replies,
 ];
 
+/// Specifications about the connection and the stream, which are followed elsewhere.
+const BELOW: &[Xep] = &[
+    Xep {
+        number: 156,
+        name: "Discovering Alternative XMPP Connection Methods",
+        version: "1.4.0",
+        scope: "`connect: websocket` or `auto`: host-meta over verified HTTPS; only `wss:` links are believed, and DNS is not asked",
+    },
+    Xep {
+        number: 198,
+        name: "Stream Management",
+        version: "1.6.3",
+        scope: "acknowledgements, and sessions that outlive connections and processes, as long and where the server says",
+    },
+    Xep {
+        number: 368,
+        name: "SRV records for XMPP over TLS",
+        version: "1.1.0",
+        scope: "both kinds of records in one order; `tls: direct` takes direct TLS alone",
+    },
+];
+
 /// Which specification an extension follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Xep {
@@ -207,8 +229,10 @@ pub fn consumed(payload: &Element) -> bool {
 /// The table as Markdown, for `docs/xeps.md`.
 pub fn table_markdown() -> String {
     let mut table = String::from("| XEP | name | version | what is done |\n|---|---|---|---|\n");
-    for extension in EXTENSIONS {
-        let Xep { number, name, version, scope } = extension.xep();
+    let mut all: Vec<Xep> =
+        EXTENSIONS.iter().map(|extension| extension.xep()).chain(BELOW.iter().copied()).collect();
+    all.sort_by_key(|xep| xep.number);
+    for Xep { number, name, version, scope } in all {
         let link = format!("[{number:04}](https://xmpp.org/extensions/xep-{number:04}.html)");
         table.push_str(&format!("| {link} | {name} | {version} | {scope} |\n"));
     }
@@ -250,7 +274,7 @@ mod tests {
     #[test]
     fn the_printed_table_has_a_line_for_each() {
         let table = table_markdown();
-        assert_eq!(table.lines().count(), EXTENSIONS.len() + 2);
+        assert_eq!(table.lines().count(), EXTENSIONS.len() + BELOW.len() + 2);
         assert!(table.contains("| [0199](https://xmpp.org/extensions/xep-0199.html) | XMPP Ping |"));
     }
 }

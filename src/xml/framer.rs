@@ -70,6 +70,8 @@ enum Phase {
     AwaitHeader,
     /// The same after a restart: white space that ends the stream before may still come (RFC 6120 §4.6.1).
     AwaitRestart,
+    /// Elements one after the other, with nothing around them (RFC 7395 §3.3).
+    Messages,
     /// Inside the stream element of this name.
     Open(Box<str>),
     /// The header was an empty-element tag: its end is still to be told.
@@ -110,11 +112,25 @@ impl Framer {
         }
     }
 
+    /// A stream without a stream element, each of whose elements is a message.
+    pub fn messages(limits: Limits) -> Self {
+        Self { phase: Phase::Messages, ..Self::new(limits) }
+    }
+
     /// The stream restarts on the same channel (RFC 6120 §4.3.3): what was not given out belongs to
     /// the new stream. After TLS take a new framer instead.
     #[must_use]
     pub fn restart(&self, limits: Limits) -> Self {
-        let mut next = Self { phase: Phase::AwaitRestart, ..Self::new(limits) };
+        let phase = match self.phase {
+            Phase::Messages => Phase::Messages,
+            Phase::AwaitDeclaration
+            | Phase::AwaitHeader
+            | Phase::AwaitRestart
+            | Phase::Open(_)
+            | Phase::OpenedEmpty
+            | Phase::Closed => Phase::AwaitRestart,
+        };
+        let mut next = Self { phase, ..Self::new(limits) };
         next.push(&self.buffer[self.taken..]);
         next
     }
@@ -268,7 +284,7 @@ impl Framer {
     fn markup(&mut self) -> Result<Step, XmlError> {
         let Some(&byte) = self.window().first() else { return self.starve() };
         let first = matches!(self.phase, Phase::AwaitDeclaration | Phase::AwaitRestart);
-        let in_stream = matches!(self.phase, Phase::Open(_));
+        let in_stream = self.in_stream();
         self.state = match byte {
             b'/' if in_stream => State::EndTag,
             b'/' => return Err(self.expected(self.tag, "the stream header")),
@@ -320,7 +336,7 @@ impl Framer {
     fn start_tag_end(&mut self) -> Result<Step, XmlError> {
         let inside = &self.buffer[self.tag + 1..self.scanned - 1];
         let empty = inside.last() == Some(&b'/');
-        if !matches!(self.phase, Phase::Open(_)) {
+        if !self.in_stream() {
             self.phase = if empty { Phase::OpenedEmpty } else { Phase::Open(self.header_name()?) };
             self.state = State::Between;
             return Ok(Step::Complete(Piece::StreamOpen));
@@ -329,6 +345,11 @@ impl Framer {
             self.depth += 1;
         }
         Ok(self.after_element())
+    }
+
+    /// Whether a tag is one of an element, and not of the stream.
+    fn in_stream(&self) -> bool {
+        matches!(self.phase, Phase::Messages | Phase::Open(_))
     }
 
     /// The name of the header that was just scanned; only this very name ends the stream.

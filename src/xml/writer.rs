@@ -29,6 +29,12 @@ pub fn write(element: &Element, default_ns: &str, out: &mut Vec<u8>) -> Result<(
     restoring(out, |out| Writer { out, stream_prefix: true }.tree(element, default_ns))
 }
 
+/// Appends an element that declares all its namespaces, for where nothing is around it (RFC 7395 §3.3.3). On an error
+/// `out` is as it was.
+pub fn write_alone(element: &Element, out: &mut Vec<u8>) -> Result<(), WriteError> {
+    restoring(out, |out| Writer { out, stream_prefix: false }.tree(element, ""))
+}
+
 /// Appends a stream header: XML declaration and open start tag. The namespace
 /// declarations are added; `element` gives the other attributes and must be the
 /// stream element. On an error `out` is as it was.

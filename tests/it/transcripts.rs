@@ -3,7 +3,7 @@
 //!
 //! Inputs: `set KEY VALUE`, `peer XML`, `secured`, `keys`, `send XML`, `say XML`, `handled N`, `after SECONDS`,
 //! `eof`, `close`, `paused`, `again`, `account USER PASSWORD`, `account none`, `bound JID`, `bound conflict`.
-//! Expected: `we XML`, `event …`, `secure`, `hangup`. In XML, `{64:…}` stands for Base64 of the text,
+//! Expected: `we XML`, over WebSocket `message XML` for each message, `event …`, `secure`, `hangup`. In XML, `{64:…}` stands for Base64 of the text,
 //! `{x:N}` for N times the letter x. With `BLESS` set in the environment the expected lines are written anew: read the
 //! difference before it is kept.
 
@@ -19,6 +19,7 @@ use rhapsode::ids::Seed;
 use rhapsode::jid::BareJid;
 use rhapsode::secret::Password;
 use rhapsode::stanza::{ErrorKind, StanzaError};
+use rhapsode::stream::framing::Framing;
 use rhapsode::stream::management::Management;
 use rhapsode::stream::sasl::Credentials;
 use rhapsode::stream::sasl::choose::Preference;
@@ -117,7 +118,7 @@ fn steps(text: &str) -> Vec<Step> {
                 Some(last) if last.starts_with("we ") => last.push_str(&expand(rest)),
                 _ => step.expected.push(format!("we {}", expand(rest))),
             },
-            ("event" | "secure" | "hangup", Some(step)) => step.expected.push(line.to_owned()),
+            ("event" | "secure" | "hangup" | "message", Some(step)) => step.expected.push(line.to_owned()),
             // What the peer says in a row arrives in a row.
             ("peer", Some(step)) if step.verb == "peer" && step.expected.is_empty() => {
                 step.input.push_str(&expand(rest));
@@ -168,7 +169,7 @@ fn bless(text: &str) -> String {
     for line in text.lines() {
         let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         match verb {
-            "we" | "event" | "secure" | "hangup" => continue,
+            "we" | "event" | "secure" | "hangup" | "message" => continue,
             "peer" if pending.as_ref().is_some_and(|(verb, _)| verb == "peer") => {
                 let (_, input) = pending.as_mut().expect("looked at one line above");
                 input.push_str(&expand(rest.trim()));
@@ -303,6 +304,10 @@ impl Talk {
                     if value == "require" { Preference::Require } else { Preference::Prefer };
             }
             "direct_tls" => config.direct_tls = true,
+            "messages" => {
+                config.direct_tls = true;
+                config.framing = Framing::Messages;
+            }
             "external" => config.credentials = Credentials::External,
             "receiving" => {
                 let mut receiving = Receiving::new("example.org", [9; 32]);
@@ -360,6 +365,9 @@ impl Talk {
         loop {
             said.push(match self.stream().poll_output() {
                 Output::Transmit(bytes) if bytes == " " => "we (blank)".to_owned(),
+                Output::Transmit(bytes) if self.initiating.framing == Framing::Messages => {
+                    format!("message {}", String::from_utf8(bytes.to_vec()).expect("UTF-8"))
+                }
                 Output::Transmit(bytes) => {
                     format!("we {}", String::from_utf8(bytes.to_vec()).expect("UTF-8"))
                 }

@@ -23,3 +23,4 @@ mod sending;
 mod spoofing;
 mod subscription;
 mod support;
+mod websocket;

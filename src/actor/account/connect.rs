@@ -10,13 +10,14 @@ use crate::actor::drill::{self, Rule};
 use crate::actor::message::{Gate, Inbound, Parting};
 use crate::actor::status::State;
 use crate::actor::transport::secured;
-use crate::config::settings::{ChannelBinding, Resource, TlsMode as Mode};
+use crate::config::settings::{ChannelBinding, Connect, Resource, TlsMode as Mode};
 use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::net;
 use crate::net::link::{Gone, LinkEvent, LinkOwner};
-use crate::net::{Target, TlsMode};
+use crate::net::{Target, TlsMode, Transport};
 use crate::stream::fault::{Fault, Next, Pause, What};
+use crate::stream::framing::Framing;
 use crate::stream::management::Management;
 use crate::stream::sasl::Credentials;
 use crate::stream::sasl::choose::Preference;
@@ -200,7 +201,11 @@ impl Account {
     }
 
     /// Where the server wants us: by a redirection, or for this session (XEP-0198 §5).
+    /// Where it names ports for TCP, they mean nothing to an account that does not use it.
     fn recommended(&self) -> Option<(String, u16)> {
+        if !matches!(self.spec.connect, Connect::Auto | Connect::Tcp) {
+            return None;
+        }
         let management = self.management.as_ref().filter(|_| !self.conflicts.unreachable);
         let located = management.and_then(Management::location).and_then(host_port);
         self.conflicts.elsewhere.clone().or(located)
@@ -211,6 +216,12 @@ impl Account {
         Target {
             domain: self.spec.jid.domain().to_owned(),
             server: recommended.or(configured),
+            transport: match &self.spec.connect {
+                Connect::Auto => Transport::Either,
+                Connect::Tcp => Transport::Tcp,
+                Connect::Url(url) => Transport::Web(url.clone()),
+                Connect::WebSocket => Transport::HostMeta,
+            },
             tls: match self.spec.tls.mode {
                 Mode::Direct => TlsMode::Direct,
                 Mode::StartTls => TlsMode::StartTls,
@@ -221,9 +232,11 @@ impl Account {
 
     pub(super) fn on_link_event(&mut self, now: Moment, event: LinkEvent) {
         match event {
-            LinkEvent::Connected { direct_tls, peer } => {
-                tracing::debug!(bot = %self.spec.name, %peer, direct_tls, "connected");
-                let config = self.initiating(direct_tls);
+            LinkEvent::Connected { direct_tls, websocket, peer } => {
+                tracing::debug!(bot = %self.spec.name, %peer, direct_tls, websocket, "connected");
+                self.board.connected(if websocket { "websocket" } else { "tcp" });
+                let framing = if websocket { Framing::Messages } else { Framing::Document };
+                let config = Initiating { framing, ..self.initiating(direct_tls) };
                 self.stream = Some(Box::new(Stream::initiating(config, self.ids.fork(), now.at)));
             }
             LinkEvent::Secured(info) => {

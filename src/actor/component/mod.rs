@@ -29,7 +29,7 @@ use crate::ids::{IdSource, Seed};
 use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::net::link::{Gone, LinkEvent, LinkHandle, LinkOptions, LinkOwner, spawn_with};
-use crate::net::{Target, TlsMode};
+use crate::net::{Target, TlsMode, Transport};
 use crate::ns;
 use crate::stream::component;
 use crate::stream::fault::{Condition, Fault, Next, What};
@@ -260,6 +260,7 @@ impl Component {
             domain: self.spec.domain.domain().to_owned(),
             server: Some((self.spec.server.host.clone(), self.spec.server.port)),
             // The link speaks in the clear until it is told otherwise, and it is not.
+            transport: Transport::Tcp,
             tls: TlsMode::StartTls,
             ca: None,
         };

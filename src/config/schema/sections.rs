@@ -110,6 +110,12 @@ pub const SECTIONS: &[Section] = &[
                 "Where to connect instead of asking DNS for SRV records.",
             ),
             key(
+                "connect",
+                Shape::Either(&[Shape::Choice(&["tcp", "auto", "websocket"]), Shape::Text]),
+                "tcp",
+                "By which transport. `websocket` asks the domain's host-meta (XEP-0156) over HTTPS, `auto` does so where no server can be reached over TCP, and a `wss://` URL is taken as it is: its host is what the certificate must name. `server` and `tls.mode` are for TCP only.",
+            ),
+            key(
                 "tls",
                 Shape::Either(&[Shape::Choice(&["starttls", "direct"]), Shape::Section("tls")]),
                 "starttls",

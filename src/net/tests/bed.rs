@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use crate::net::error::What;
 use crate::net::link::{Gone, LinkEvent, LinkHandle, LinkOptions, LinkOwner, spawn_with};
 use crate::net::tls::{SecuredInfo, TlsContext, provider};
-use crate::net::{Target, TlsMode};
+use crate::net::{Target, TlsMode, Transport};
 
 /// Runs `test` where links can be spawned, within a deadline.
 pub(super) async fn run(test: impl Future<Output = ()>) {
@@ -68,7 +68,8 @@ impl Bed {
 
     pub(super) fn target(&self, tls: TlsMode) -> Target {
         let server = Some(("127.0.0.1".to_owned(), self.listener.local_addr().unwrap().port()));
-        Target { domain: "example.org".into(), server, tls, ca: Some(self.folder.path().join("ca.pem")) }
+        let ca = Some(self.folder.path().join("ca.pem"));
+        Target { domain: "example.org".into(), server, transport: Transport::Tcp, tls, ca }
     }
 
     pub(super) fn link(&self, tls: TlsMode) -> (LinkHandle, Owner) {

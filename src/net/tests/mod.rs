@@ -1,6 +1,7 @@
 //! Links over loopback, against servers with certificates made here.
 
 mod bed;
+mod web;
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

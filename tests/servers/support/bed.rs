@@ -48,6 +48,23 @@ impl Kind {
         (Ipv4Addr::LOCALHOST, self.address().port() + 1).into()
     }
 
+    /// Where it listens for HTTPS, and with it for WebSocket.
+    pub fn web_address(self) -> SocketAddr {
+        let port = match self {
+            Self::Ejabberd => 25281,
+            Self::Prosody => 15281,
+        };
+        (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// Where its WebSocket is there.
+    pub fn web_path(self) -> &'static str {
+        match self {
+            Self::Ejabberd => "/websocket",
+            Self::Prosody => "/xmpp-websocket",
+        }
+    }
+
     /// The mechanism that must be used on a domain that stores `hash` (protocol note, A-6).
     ///
     /// Prosody with the shim announces `tls-exporter` (XEP-0440), so the login is bound. ejabberd 23.01
