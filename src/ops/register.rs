@@ -12,7 +12,7 @@ use crate::ids::{IdSource, Seed};
 use crate::jid::BareJid;
 use crate::net::link::{self, Gone, LinkEvent, LinkHandle, LinkOwner};
 use crate::net::tls::TlsContext;
-use crate::net::{Target, TlsMode};
+use crate::net::{Target, TlsMode, Transport};
 use crate::secret::Password;
 use crate::session::registration::{Registration, Step};
 use crate::stream::sasl::Credentials;
@@ -58,6 +58,7 @@ pub async fn register(account: NewAccount, seed: Seed, within: Duration) -> Resu
     let target = Target {
         domain: account.jid.domain().to_owned(),
         server: account.server,
+        transport: Transport::Tcp,
         tls: if account.direct_tls { TlsMode::Direct } else { TlsMode::StartTls },
         ca: account.ca,
     };

@@ -44,8 +44,8 @@ fn over_a_websocket_it_logs_in_talks_resumes_after_a_cut_and_hands_over_to_the_n
         let bot = program.account("bot");
         assert_eq!((&bot["resumed"], &bot["connects"]), (&true.into(), &2.into()), "{kind:?}");
 
-        // The server keeps the session of a process that ends, as over TCP.
-        assert!(program.stop().success());
+        // The server keeps the session that a process leaves, as over TCP.
+        assert!(program.suspend().success());
         say(&mut ann, &mut said, 3);
         let program = project.run();
         program.wait_online(1);

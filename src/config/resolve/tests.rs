@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::schema::sections::SECTIONS;
 use crate::config::schema::{Shape, section};
-use crate::config::settings::{Accept, ChannelBinding, Resource, TlsMode};
+use crate::config::settings::{Accept, ChannelBinding, Connect, Resource, TlsMode};
 use crate::config::yaml;
 
 #[test]
@@ -168,6 +168,21 @@ fn everything_of_the_contract_is_understood() {
     assert!(guest.anonymous && guest.password.reveal().is_empty() && guest.jid.local().is_none());
     let fixed = settings.bots.iter().find(|bot| bot.name == "fixed").unwrap();
     assert_eq!((fixed.resource.clone(), fixed.paused.clone()), (Resource::Fixed("desk".to_owned()), None));
+}
+
+#[test]
+fn a_bot_connects_over_tcp_unless_it_is_told_otherwise() {
+    let url = Connect::Url("wss://chat.example.org:5281/ws".parse().expect("a URL"));
+    for (line, expected) in [
+        ("", Connect::Tcp),
+        ("connect: tcp", Connect::Tcp),
+        ("connect: auto", Connect::Auto),
+        ("connect: websocket", Connect::WebSocket),
+        ("connect: wss://chat.example.org:5281/ws", url),
+    ] {
+        let text = format!("bots:\n  a:\n    jid: a@example.org\n    password: {{ env: PW }}\n    {line}\n");
+        assert_eq!(good(&text).bots[0].connect, expected, "{line}");
+    }
 }
 
 #[test]
