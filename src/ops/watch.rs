@@ -17,8 +17,9 @@ use crate::config::settings::Settings;
 use crate::ops::reload::{Outcome, ReloadPlan};
 use crate::ops::service::Service;
 
-/// How long a folder must be quiet before it is read.
-const SETTLE: Duration = Duration::from_millis(200);
+/// How long a folder must be quiet before it is read. What is read half-written fails its check, changes nothing, and is
+/// read again with the next event; so this may be short, and a save live soon.
+const SETTLE: Duration = Duration::from_millis(60);
 /// How long it may be restless at most.
 const LONGEST: Duration = Duration::from_secs(2);
 /// File name extensions that count.
