@@ -54,11 +54,14 @@ fn the_typing_person_is_who_they_say() {
 #[test]
 fn the_menu_is_at_hand_and_is_recorded() {
     let folder = scratch();
-    fs::write(folder.join("dice.rhai"), "command(\"roll <n:int>\", |m, a| m.reply(`rolled ${a.n}`));\n")
-        .expect("a file");
+    fs::write(
+        folder.join("dice.rhai"),
+        "command(\"roll <n:int>\", \"Roll\", |m, a| m.reply(`rolled ${a.n}`));\n",
+    )
+    .expect("a file");
     let arguments = ["dice.rhai", "--record", "menu.chat"];
     let shown = talk(&folder, &arguments, "/menu\n/open\n/open roll\n/fill n=4\n/press\n/press\n/quit\n");
-    assert!(shown.contains("roll: roll") && shown.contains("rolled 4"), "{shown}");
+    assert!(shown.contains("roll: Roll") && shown.contains("rolled 4"), "{shown}");
     assert!(shown.contains("write /menu, /open roll") && shown.contains("no command is open"), "{shown}");
     let record = fs::read_to_string(folder.join("menu.chat")).expect("it was saved");
     assert!(record.contains("* fill ann n=4\n* press ann\nbot: [roll] completed"), "{record}");

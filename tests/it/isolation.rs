@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::process::Process;
 use crate::support::world::World;
 
-/// The line of each attack is its place in this text; one that used too much is placed at its handler.
+/// The line of each attack is its place in this text; of one that calls nothing, where its handler begins.
 const HOSTILE: &str = r#"on("message", |m| {
     if m.text == "loop" { let n = 0; loop { n += 1; } }
     if m.text == "hidden" { while true { try { loop { } } catch { } } }
@@ -27,10 +27,10 @@ fn a_harmful_turn_fails_with_its_place_and_nothing_else_does() {
     let (mut ann, mut bob) = (world.person("ann"), world.person("bob"));
     // Three costly failures of one bot would park its script: each bot does a part of the harm.
     let attacks = [
-        ("hostile", "loop", 1),
+        ("hostile", "loop", 2),
         ("hostile", "hidden", 1),
         ("harmful", "bomb", 1),
-        ("harmful", "deep", 1),
+        ("harmful", "deep", 11),
         ("hostile", "wrong", 6),
         ("harmful", "half", 7),
     ];
@@ -38,10 +38,10 @@ fn a_harmful_turn_fails_with_its_place_and_nothing_else_does() {
         ann.say(bot, attack);
         assert_eq!(bob.ask("good", attack), attack, "the neighbour answers meanwhile");
         process.until(attack, |status| status["turns"]["failed"] == failed + 1);
-        let place = format!("hostile.rhai:{line}:");
+        let place = format!("scripts/hostile.rhai:{line}:");
         let entry = log(&process).pop().expect("a failure");
         let message = entry["message"].as_str().expect("a text");
-        assert!(message.contains(&place), "no {place} in {message}");
+        assert!(message.starts_with(&place), "not at {place}: {message}");
         let column = message.split(&place).nth(1).and_then(|rest| rest.split(':').next());
         let column: u32 = column.and_then(|column| column.parse().ok()).expect("a column");
         assert!(column > 0);

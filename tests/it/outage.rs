@@ -183,7 +183,10 @@ fn a_session_is_resumed_where_the_server_wants_it_and_elsewhere_when_nobody_is_t
 #[test]
 fn the_place_of_a_session_is_known_to_the_next_process() {
     let (world, detour) = located();
-    world.online().kill();
+    let first = world.online();
+    // Its session is in the store with this turn at the latest.
+    assert_eq!(world.person("ann").ask("echo", "there?"), "there?");
+    first.kill();
     let process = world.online();
     assert_eq!(process.account("echo")["resumed"], true);
     assert_eq!(detour.accepted(), 1);
