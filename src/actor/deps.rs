@@ -294,7 +294,10 @@ impl std::fmt::Display for StartFailed {
                     "webhooks cannot be heard at `{address}`: {error}\nhint: name another port under `webhooks.listen`"
                 )
             }
-            Self::Store(error) => error.fmt(f),
+            Self::Store(error) => match error.hint() {
+                Some(hint) => write!(f, "{error}\nhint: {hint}"),
+                None => error.fmt(f),
+            },
             Self::Thread(error) => write!(f, "no thread could be started: {error}"),
         }
     }

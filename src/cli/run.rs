@@ -11,6 +11,7 @@ use crate::actor::runtime::block_on;
 use crate::cli::{Common, Failure};
 use crate::ops::service::{Prepared, Service, prepare};
 use crate::ops::{control, log, signal, watch};
+use crate::store::error::StoreError;
 
 /// More bots than this get summary lines while they log in.
 const MANY: usize = 20;
@@ -33,10 +34,15 @@ pub fn run(command: Run, common: &Common) -> Result<(), Failure> {
         common.show(&prepared.warnings);
     }
     let levels = log::install(&prepared.settings().log, common.louder());
-    block_on(serve(prepared, levels, !command.no_watch))
+    block_on(serve(prepared, levels, !command.no_watch, common))
 }
 
-async fn serve(prepared: Prepared, levels: log::Levels, watching: bool) -> Result<(), Failure> {
+async fn serve(
+    prepared: Prepared,
+    levels: log::Levels,
+    watching: bool,
+    common: &Common,
+) -> Result<(), Failure> {
     // Before anything else: a signal during the start must not end the process half-way.
     let mut signals = signal::Signals::new().map_err(|error| Failure::new(format!("signals: {error}")))?;
     let (bots, scripts) = (prepared.settings().bots.len(), prepared.settings().scripts.len());
@@ -54,7 +60,16 @@ async fn serve(prepared: Prepared, levels: log::Levels, watching: bool) -> Resul
     if bots > MANY {
         tokio::task::spawn_local(follow_logins(Rc::clone(&service)));
     }
-    let parting = signals.until_stop(&service, &mut stopping).await;
+    let parting = tokio::select! {
+        parting = signals.until_stop(&service, &mut stopping) => parting,
+        error = service.store_failed() => {
+            drop(std::fs::remove_file(&socket));
+            // At once: nothing that still happens is kept, and nothing was acknowledged that is not. What is open is
+            // redelivered to the next process.
+            common.say(&cannot_keep(&error));
+            std::process::exit(1);
+        }
+    };
     let sessions = match parting {
         Parting::Final => "streams are closed",
         Parting::Resumable => "sessions wait for the next process",
@@ -72,6 +87,15 @@ async fn serve(prepared: Prepared, levels: log::Levels, watching: bool) -> Resul
     // Gone already: somebody cleaned up.
     drop(std::fs::remove_file(&socket));
     Ok(())
+}
+
+/// Why the process ends by itself.
+fn cannot_keep(error: &StoreError) -> Failure {
+    let text = format!("{error}; it ends, for nothing more can be kept");
+    match error.hint() {
+        Some(hint) => Failure::with_hint(text, hint),
+        None => Failure::new(text),
+    }
 }
 
 /// Says how far the logins are, until every bot is online or waits for something else.

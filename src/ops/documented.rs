@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::ops::reload::{
     BotStep, Declaration, Fate, NotGranted, Outcome, ProcessStep, ReloadPlan, ScriptStep,
 };
-use crate::ops::report::{Account, Bots, DeadLetters, Messages, Metric, Parked, Room, Script, Status, Turns};
+use crate::ops::report::{
+    Account, Bots, DeadLetters, Messages, Metric, Parked, Room, Script, Status, StoreState, Turns,
+};
 
 /// Objects that have names for keys, or that another page describes.
 const LEAVES: &[&str] = &[
@@ -58,6 +60,7 @@ fn every_field_of_the_status_is_in_the_page() {
     };
     let status = Status {
         dead: DeadLetters::default(),
+        store: StoreState::default(),
         version: word(),
         pid: 0,
         uptime_s: 0,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::message::Surveyed;
 use crate::actor::status::{Board, State};
 use crate::printable::printable;
+use crate::store::health::Health;
 
 /// The whole process. Field names are a promise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Status {
     /// Events that could not be handled.
     #[serde(default)]
     pub dead: DeadLetters,
+    /// How the store fares.
+    #[serde(default)]
+    pub store: StoreState,
     /// One entry a bot, by name.
     pub accounts: Vec<Account>,
     /// What scripts count with `metric::`.
@@ -87,6 +91,26 @@ pub struct Turns {
     pub handled: u64,
     /// Ended in an error and left nothing behind.
     pub failed: u64,
+}
+
+/// How the store fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreState {
+    /// `ok`; `waiting` while nothing can be kept and the disk is tried again; `failed` before the process ends.
+    pub state: String,
+    /// What is wrong, empty while all is well.
+    pub detail: String,
+}
+
+impl From<Health> for StoreState {
+    fn from(health: Health) -> Self {
+        let (state, detail) = match health {
+            Health::Failed(error) => ("failed", error.to_string()),
+            Health::Waiting(error) => ("waiting", error.to_string()),
+            Health::Well => ("ok", String::new()),
+        };
+        Self { state: state.to_owned(), detail }
+    }
 }
 
 /// Events that scripts could not handle, as the store has them.
@@ -195,6 +219,7 @@ impl Status {
             messages: Messages::default(),
             turns: Turns::default(),
             dead: DeadLetters::default(),
+            store: StoreState::default(),
             accounts: Vec::with_capacity(surveyed.len()),
             metrics: surveyed.iter().flat_map(metrics).collect(),
         };
@@ -240,6 +265,9 @@ impl Status {
             messages.received, messages.sent, messages.acked, messages.queued
         );
         text += &format!("turns     handled {}   failed {}\n", self.turns.handled, self.turns.failed);
+        if !self.store.detail.is_empty() {
+            text += &format!("store     {}: {}\n", self.store.state, printable(&self.store.detail));
+        }
         if self.dead != DeadLetters::default() {
             let DeadLetters { letters, displaced, waiting } = self.dead;
             text += &format!(

@@ -44,7 +44,9 @@ use crate::script::hook::Hooks as WebHooks;
 use crate::script::pool::chronicle::Chronicle;
 use crate::script::pool::{Pool, PoolOptions};
 use crate::secret::Password;
+use crate::store::error::StoreError;
 use crate::store::flight::Flight;
+use crate::store::health::Health;
 use crate::store::{self, Store};
 
 /// One process of bots.
@@ -63,6 +65,9 @@ pub struct Service {
     /// Hears webhooks, where the configuration says so.
     listener: RefCell<Option<Server>>,
 }
+
+/// How often it is looked whether the store has failed.
+const LOOK_AT_STORE: Duration = Duration::from_millis(200);
 
 /// Told of a configuration before it is applied.
 type Hook = Box<dyn Fn(&Settings)>;
@@ -315,7 +320,9 @@ impl Service {
         surveyed.retain(|one| wanted.contains(&one.name));
         let file = self.settings().file.display().to_string();
         let last_reload = self.last_reload.borrow().clone();
-        Ok(Status::new(&surveyed, self.started.elapsed().as_secs(), file, last_reload))
+        let mut status = Status::new(&surveyed, self.started.elapsed().as_secs(), file, last_reload);
+        status.store = self.store.health().into();
+        Ok(status)
     }
 
     /// How everybody stands, as far as memory tells.
@@ -376,6 +383,17 @@ impl Service {
                 Err(SendFailed::Refused { detail: "it ended before the message was sent".to_owned() })
             }
             Err(_) => Err(SendFailed::Timeout),
+        }
+    }
+
+    /// Resolves when the store has failed for good: whoever runs the process should end it at once, for nothing that happens
+    /// now is kept.
+    pub async fn store_failed(&self) -> StoreError {
+        loop {
+            if let Health::Failed(error) = self.store.health() {
+                return error;
+            }
+            tokio::time::sleep(LOOK_AT_STORE).await;
         }
     }
 

@@ -152,7 +152,12 @@ impl Row {
         if let StoreError::Conflict { key } = error {
             return self.overtaken(shared, cell, key);
         }
-        tracing::error!(bot = %cell.identity.name, %error, "a commit was refused");
+        if error.is_passing() {
+            // The store has told so, once for all bots.
+            tracing::debug!(bot = %cell.identity.name, %error, "a commit was refused");
+        } else {
+            tracing::error!(bot = %cell.identity.name, %error, "a commit was refused");
+        }
         if self.progress.awake {
             shared.ticker.look_again();
         }

@@ -78,6 +78,11 @@ pub enum StoreError {
         /// The most allowed.
         limit: u64,
     },
+    /// The file, its folder or the disk is read-only. Nothing of the batch was kept.
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// A script of the batch would have more timers than it may.
     Timers {
         /// The script.
@@ -117,6 +122,9 @@ impl StoreError {
             Self::Locked { .. } => {
                 Some("one process at a time: stop the other, or name another folder under `storage`")
             }
+            Self::ReadOnly { .. } => {
+                Some("make the folder and its disk writable; the store goes on by itself")
+            }
             Self::Newer { .. } => Some("go back to the newer version, or to a backup from before it"),
             Self::Busy { .. }
             | Self::Closed
@@ -143,15 +151,22 @@ impl StoreError {
             | Self::Locked { .. }
             | Self::Newer { .. }
             | Self::Quota { .. }
+            | Self::ReadOnly { .. }
             | Self::Sql { .. }
             | Self::Timers { .. }
             | Self::Value { .. } => false,
         }
     }
 
+    /// Nothing can be kept for the moment, whatever it is; it is tried again.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::ReadOnly { .. })
+    }
+
     pub(super) fn from_io(path: &Path, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path: path.to_owned() },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path: path.to_owned() },
             _ => Self::Io { path: path.to_owned(), detail: error.to_string() },
         }
     }
@@ -163,10 +178,10 @@ impl StoreError {
             rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
                 ErrorCode::DiskFull => Self::Full { path },
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt { path, detail },
-                ErrorCode::CannotOpen
-                | ErrorCode::PermissionDenied
-                | ErrorCode::ReadOnly
-                | ErrorCode::SystemIoFailure => Self::Io { path, detail },
+                ErrorCode::ReadOnly => Self::ReadOnly { path },
+                ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure => {
+                    Self::Io { path, detail }
+                }
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
                     // Someone looks inside with another tool, and holds a lock for longer than we wait.
                     Self::Locked { folder: path.parent().unwrap_or(&path).to_owned(), pid: None }
@@ -217,6 +232,7 @@ impl fmt::Display for StoreError {
             Self::Quota { script, bytes, limit } => {
                 write!(f, "script `{script}` would keep {bytes} bytes; {limit} are allowed")
             }
+            Self::ReadOnly { path } => write!(f, "the store `{}` is read-only", path.display()),
             Self::Timers { script, limit } => {
                 write!(f, "script `{script}` would have more than {limit} timers waiting")
             }

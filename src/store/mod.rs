@@ -8,6 +8,7 @@ mod apply;
 pub mod dead;
 pub mod error;
 pub mod flight;
+pub mod health;
 mod lock;
 pub mod reader;
 mod schema;
@@ -29,6 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::store::dead::Letter;
 use crate::store::error::StoreError;
+use crate::store::health::Health;
 use crate::store::lock::{FolderLock, ScratchFolder};
 use crate::store::reader::StoreReader;
 use crate::store::session::{Forget, Number, Received, SessionRow};
@@ -354,6 +356,11 @@ impl Store {
     /// When the next timer of all bots is due.
     pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.shared.reader.lock().unwrap_or_else(PoisonError::into_inner).next_due()
+    }
+
+    /// How it fares.
+    pub fn health(&self) -> Health {
+        self.shared.writer.health()
     }
 
     /// Batches that wait for the writer.

@@ -108,6 +108,44 @@ fn callbacks_come_in_the_order_of_the_commits_and_after_them() {
     }
 }
 
+/// A power cut in the middle of a write: what was committed before is there, the rest is not, and nothing is damaged.
+#[test]
+fn a_torn_last_write_costs_that_write_and_nothing_else() {
+    let folder = ScratchFolder::create().unwrap();
+    let store = Store::open(&folder.path, Durability::Full).unwrap();
+    for n in 0..20 {
+        store.commit_wait(set(&format!("k{n:02}"), json!("x".repeat(500)))).unwrap();
+    }
+    let read = |name: &str| std::fs::read(folder.path.join(name)).unwrap();
+    let (main, log) = (read(schema::FILE), read(&format!("{}-wal", schema::FILE)));
+    let mut before = 0;
+    let mut seen = std::collections::BTreeSet::new();
+    for length in (0..=log.len()).step_by(4621).chain([log.len()]) {
+        for garbage in [false, true] {
+            let torn = ScratchFolder::create().unwrap();
+            std::fs::write(torn.path.join(schema::FILE), &main).unwrap();
+            let mut rest = log[..length].to_vec();
+            if garbage {
+                rest.extend([0xA5; 700]);
+            }
+            std::fs::write(torn.path.join(format!("{}-wal", schema::FILE)), rest).unwrap();
+            let store = Store::open(&torn.path, Durability::Full)
+                .unwrap_or_else(|error| panic!("{length} of {}: {error}", log.len()));
+            let reader = store.reader().unwrap();
+            reader.check().unwrap();
+            let keys = reader.keys(&scope(), "k", 100).unwrap();
+            let whole: Vec<String> = (0..keys.len()).map(|n| format!("k{n:02}")).collect();
+            assert_eq!(keys, whole, "{length}: a beginning, without a gap");
+            assert!(keys.len() >= before, "{length}");
+            before = keys.len();
+            seen.insert(keys.len());
+        }
+    }
+    assert_eq!(before, 20);
+    assert!(seen.len() > 5, "{seen:?}");
+    drop(store);
+}
+
 #[test]
 fn one_process_at_a_time_and_a_killed_one_loses_nothing_committed() {
     let folder = ScratchFolder::create().unwrap();

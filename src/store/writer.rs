@@ -8,10 +8,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::store::apply::{Usage, apply, sweep};
 use crate::store::error::StoreError;
+use crate::store::health::{Fare, Health, drilled};
 use crate::store::lock::FolderLock;
 use crate::store::{Batch, Clock, Committed, Done, Limits};
 
@@ -63,6 +64,10 @@ impl Writer {
         self.queue.ready.notify_one();
     }
 
+    pub(super) fn health(&self) -> Health {
+        self.queue.fare.now()
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.queue.state().jobs.len()
     }
@@ -84,6 +89,7 @@ impl Drop for Writer {
 struct Queue {
     state: Mutex<State>,
     ready: Condvar,
+    fare: Fare,
 }
 
 #[derive(Default)]
@@ -136,9 +142,13 @@ type Outcome = Result<Committed, StoreError>;
 
 impl Work {
     fn run(mut self) {
-        while let Some(jobs) = self.queue.take(SWEEP_EVERY) {
+        loop {
+            let waiting = self.queue.fare.is_waiting();
+            let Some(jobs) = self.queue.take(if waiting { PROBE_EVERY } else { SWEEP_EVERY }) else { break };
             if !jobs.is_empty() {
                 self.group(jobs);
+            } else if waiting {
+                self.probe();
             }
             if self.swept.elapsed() >= SWEEP_EVERY {
                 self.swept = Instant::now();
@@ -164,6 +174,7 @@ impl Work {
         if let Err(failure) = &result {
             self.fail(failure, &mut outcomes, callbacks.len());
         }
+        self.judge(&outcomes);
         for (done, outcome) in callbacks.into_iter().zip(outcomes) {
             // One caller's fault must not take the store from all others.
             if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
@@ -188,7 +199,35 @@ impl Work {
             }
             outcomes.push(outcome);
         }
-        self.sql("COMMIT")
+        match drilled(&self.place.path) {
+            Some(failure) => Err(failure),
+            None => self.sql("COMMIT"),
+        }
+    }
+
+    /// What a group says of the disk. One batch may be too large where a smaller one is kept.
+    fn judge(&self, outcomes: &[Outcome]) {
+        if outcomes.iter().any(Outcome::is_ok) {
+            self.queue.fare.recover();
+        } else if let Some(failure) =
+            outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(|it| it.is_passing())
+        {
+            self.queue.fare.wait(failure);
+        }
+    }
+
+    /// Looks whether something is kept again, though nobody asks for it.
+    fn probe(&mut self) {
+        let sql = "INSERT INTO meta (key, value) VALUES ('probe', '0')
+                   ON CONFLICT DO UPDATE SET value = CASE value WHEN '0' THEN '1' ELSE '0' END";
+        let mut outcome = self.sql("BEGIN IMMEDIATE").and_then(|()| self.sql(sql));
+        if let Some(failure) = drilled(&self.place.path) {
+            outcome = Err(failure);
+        }
+        match outcome.and_then(|()| self.sql("COMMIT")) {
+            Ok(()) => self.queue.fare.recover(),
+            Err(failure) => self.fail(&failure, &mut Vec::new(), 0),
+        }
     }
 
     /// One batch in a savepoint of its own, so that a bad one leaves its neighbours alone. One statement needs none:
@@ -233,6 +272,9 @@ impl Work {
         }
         if failure.is_fatal() {
             self.stop(failure.clone());
+        } else if failure.is_passing() {
+            // Told once, with the health.
+            debug!(%failure, "nothing of this group was stored");
         } else {
             warn!(%failure, "nothing of this group was stored");
         }
@@ -240,7 +282,7 @@ impl Work {
 
     fn stop(&mut self, failure: StoreError) {
         if self.broken.is_none() {
-            error!(%failure, "the store takes nothing more");
+            self.queue.fare.fail(&failure);
             self.broken = Some(failure);
         }
     }
@@ -294,6 +336,9 @@ impl Drop for Work {
 
 /// Batches in one transaction, so that the first of a long queue does not wait for the last.
 const GROUP: usize = 1024;
+
+/// How often a store that waits for the disk is tried.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often what has expired is removed, and a sign of life is left.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(60);

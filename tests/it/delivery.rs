@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use rhapsode::store::{Durability, Store};
+use rhapsode::store::session::{Position, Received};
+use rhapsode::store::{Batch, Durability, Store};
 
 use crate::support::person::Person;
 use crate::support::process::{Process, until};
@@ -298,6 +299,61 @@ fn a_session_that_the_server_has_forgotten_is_begun_anew() {
     assert_eq!((again.text, again.id), (before.text, before.id));
     assert_eq!(ann.ask("counter", "2"), "re 2");
     assert_eq!(ann.ask("counter", "report"), "2 in all, 2 different");
+}
+
+/// The ring: an archive that has forgotten the position is read from ten minutes before it, and what was handled is known.
+#[test]
+fn an_archive_that_has_forgotten_the_position_repeats_nothing() {
+    assert_eq!(over_a_forgotten_position(&[]), "11 in all, 11 different");
+}
+
+/// The ring: the control.
+#[test]
+fn whoever_forgets_what_was_handled_handles_it_again() {
+    let report = over_a_forgotten_position(&[("RHAPSODE_DRILL_WITHOUT", "Ring")]);
+    assert_ne!(report, "11 in all, 11 different");
+    assert!(report.ends_with("11 different"), "{report}");
+}
+
+/// What a bot has heard when its archive does not know where it was any more, and the session is gone.
+fn over_a_forgotten_position(variables: &[(&str, &str)]) -> String {
+    let world = world_with(Duration::ZERO);
+    let first = world.online();
+    let mut ann = world.person("ann");
+    (1..=10).for_each(|number| drop(ann.ask("counter", &number.to_string())));
+    first.stop();
+    let store = Store::open(&world.folder.join("data"), Durability::Full).expect("nobody has it");
+    let kept = store.reader().expect("a reader").session("counter").expect("it is read");
+    let forgotten = |position: &Position| Position { id: "forgotten".to_owned(), ..position.clone() };
+    let positions: Vec<Position> = kept.positions.iter().map(forgotten).collect();
+    assert!(!positions.is_empty() && kept.keys.len() >= 10, "{kept:?}");
+    let received = Received { positions, ..Received::default() };
+    let batch = Batch { bot: "counter".to_owned(), received, ..Batch::default() };
+    store.commit_wait(batch).expect("it is kept");
+    drop(store);
+    ann.say("counter", "11");
+    let second = world.run_with(variables);
+    second.until_online(1);
+    ann.say("counter", "report");
+    until_report(&mut ann).1
+}
+
+/// Rule 6: the control. Without it a lost session is resumed as soon as the next process is there.
+#[test]
+fn a_lost_session_is_not_left_alone_without_the_rule() {
+    let control = [("RHAPSODE_DRILL_WITHOUT", "Settle")];
+    // The machine may be slow; never as slow every time as the rule is.
+    let quick = (0..8).any(|_| {
+        let world = world();
+        let first = world.online();
+        first.kill();
+        let began = std::time::Instant::now();
+        let second = world.run_with(&control);
+        second.until_online(1);
+        assert_eq!(second.account("counter")["resumed"], true);
+        began.elapsed() < Duration::from_secs(1)
+    });
+    assert!(quick, "with the rule it takes a second at least");
 }
 
 /// Lets a bot die at a point while it is talked to, and tells what was lost or came twice.

@@ -17,6 +17,7 @@ mod delivery;
 #[cfg(feature = "demo")]
 mod demo;
 mod directions;
+mod disk;
 mod docs;
 #[cfg(feature = "demo")]
 mod guide;

@@ -194,7 +194,9 @@ impl Account {
             batch,
             Box::new(move |result| {
                 let kept = result.is_ok();
-                if let Err(error) = result {
+                if let Err(error) = result
+                    && !error.is_passing()
+                {
                     tracing::warn!(bot, %error, ?what, "what the session has come to is not kept");
                 }
                 ledger.saved(received, kept);
