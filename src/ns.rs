@@ -24,6 +24,8 @@ pub const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// Bind 2, XEP-0386.
 pub const BIND2: &str = "urn:xmpp:bind:0";
+/// FAST, XEP-0484.
+pub const FAST: &str = "urn:xmpp:fast:0";
 /// Session establishment of RFC 3921, kept alive by servers that still ask for it.
 pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 /// Roster, RFC 6121 §2.

@@ -23,6 +23,7 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::store::session::Kept;
 use crate::store::{OutboxRow, Store};
+use zeroize::Zeroizing;
 
 /// Most messages that are read at the start because they may have been written.
 const NUMBERED: usize = 1024;
@@ -167,6 +168,11 @@ impl Deps {
     /// What an earlier process has left of a bot's session.
     pub fn kept_session(&self, bot: &str) -> Result<Kept, StoreError> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).session(bot)
+    }
+
+    /// What an earlier process has left of a bot's login.
+    pub fn kept_login(&self, bot: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).sasl(bot)
     }
 
     /// Messages of a bot that may have been written: no more than were ever under way at once, for some sessions.

@@ -36,7 +36,9 @@ impl Credentials {
         let hash = match mechanism {
             Mechanism::Scram { hash, .. } => hash,
             // A password in the clear is checked against the keys of any hash.
-            Mechanism::Plain | Mechanism::External | Mechanism::Anonymous => Hash::Sha256,
+            Mechanism::Plain | Mechanism::External | Mechanism::Anonymous | Mechanism::Token(_) => {
+                Hash::Sha256
+            }
         };
         let digest = Sha256::new().chain_update(self.salt).chain_update(password.reveal()).finalize();
         let name = (digest.into(), hash.name());

@@ -127,6 +127,8 @@ pub enum What {
     TlsRefused,
     /// A step of the negotiation was not answered in time.
     TimedOut { awaited: &'static str },
+    /// The peer does not take the token in place of the password, XEP-0484.
+    TokenRefused { condition: SaslCondition, text: Option<String> },
     /// More bytes wait for the owner's answer than a stream may hold.
     TooMuchAhead,
     /// An element that is no stanza and that this state does not expect.
@@ -242,6 +244,8 @@ fn rule(what: &What) -> Rule {
         What::TlsMissing => row(Peer, None, Next::Later(Pause::Certificate)),
         What::TlsRefused => row(Peer, None, Next::Reconnect),
         What::TimedOut { .. } => row(Transport, Some(C::ConnectionTimeout), Next::Reconnect),
+        // The password is next.
+        What::TokenRefused { .. } => row(Peer, None, Next::Reconnect),
         What::TooMuchAhead => row(Peer, Some(C::PolicyViolation), Next::Reconnect),
         What::UnexpectedElement { .. } => row(Peer, Some(C::UnsupportedStanzaType), Next::Reconnect),
         What::UnexpectedStanza { .. } => row(Peer, Some(C::NotAuthorized), Next::Reconnect),
@@ -605,6 +609,12 @@ mod tests {
             (What::TlsMissing, Side::Peer, "", later(Pause::Certificate)),
             (What::TlsRefused, Side::Peer, "", Next::Reconnect),
             (What::TimedOut { awaited: "" }, Side::Transport, "connection-timeout", Next::Reconnect),
+            (
+                What::TokenRefused { condition: SaslCondition::CredentialsExpired, text: None },
+                Side::Peer,
+                "",
+                Next::Reconnect,
+            ),
             (What::TooMuchAhead, Side::Peer, "policy-violation", Next::Reconnect),
             (element, Side::Peer, "unsupported-stanza-type", Next::Reconnect),
             (What::UnexpectedStanza { name: detail() }, Side::Peer, "not-authorized", Next::Reconnect),

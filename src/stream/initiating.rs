@@ -12,7 +12,7 @@ use crate::stream::inline::{Asked, is_resumable};
 use crate::stream::management::{self, BadHandled, Granted, Management};
 use crate::stream::phase::Phase;
 use crate::stream::sasl::Mechanism;
-use crate::stream::sasl::channel::Channel;
+use crate::stream::sasl::channel::{Binding, Channel};
 use crate::stream::sasl::choose::{NoMechanism, Policy, choose};
 use crate::stream::sasl::client::{self, Client, Login};
 use crate::stream::sasl::error::SaslError;
@@ -27,7 +27,7 @@ use crate::xml::{Element, Limits, Reader, StreamHeader};
 pub(super) struct Initiator {
     pub(super) config: Initiating,
     pub(super) standing: Standing,
-    channel: Channel,
+    pub(super) channel: Channel,
     /// How the messages of `exchange` travel.
     profile: Profile,
     exchange: Option<Client>,
@@ -45,6 +45,8 @@ pub(super) struct Initiator {
     pub(super) counted: bool,
     /// What travels along with the login under way.
     pub(super) asked: Asked,
+    /// What ties the token that the success may bring, XEP-0484.
+    pub(super) grants: Option<Option<Binding>>,
     /// Carbons came with the login.
     pub(super) carbons: bool,
     /// Stanzas that came before the negotiation was complete.
@@ -69,6 +71,7 @@ impl Initiator {
             fresh: None,
             counted: false,
             asked: Asked::default(),
+            grants: None,
             carbons: false,
             early: Vec::new(),
         };
@@ -212,23 +215,32 @@ impl Initiator {
         }
     }
 
-    fn authenticate(&mut self, core: &mut Core, now: Instant, profile: Profile) {
-        self.profile = profile;
+    /// What the account allows, on this channel.
+    pub(super) fn policy(&self, sasl2: bool) -> Policy<'_> {
         let config = &self.config;
-        let policy = Policy {
+        Policy {
             credentials: &config.credentials,
             channel: &self.channel,
             binding: config.channel_binding,
-            sasl2: profile == Profile::Sasl2,
+            sasl2,
             used_scram: config.used_scram,
             used_plus: config.used_plus,
             allow_plain: config.allow_plain,
-        };
+        }
+    }
+
+    fn authenticate(&mut self, core: &mut Core, now: Instant, profile: Profile) {
+        self.profile = profile;
+        if profile == Profile::Sasl2 && self.authenticate_by_token(core, now) {
+            return;
+        }
         let bindings = auth::bindings(&self.features);
-        let choice = match choose(&auth::mechanisms(profile, &self.features), bindings.as_deref(), &policy) {
+        let offered = auth::mechanisms(profile, &self.features);
+        let choice = match choose(&offered, bindings.as_deref(), &self.policy(profile == Profile::Sasl2)) {
             Ok(choice) => choice,
             Err(reason) => return core.fault(What::MechanismMissing { reason }),
         };
+        let config = &self.config;
         let login = Login {
             username: config.jid.local().unwrap_or_default().to_owned(),
             authzid: None,
@@ -236,25 +248,41 @@ impl Initiator {
             keys: config.keys.clone(),
         };
         let nonce = Nonce::from_bytes(&core.ids.next_bytes());
-        match Client::start(choice, login, &self.channel, config.iterations, nonce) {
-            Ok((exchange, initial)) => {
-                let (mechanism, initial) = (exchange.mechanism(), initial.as_deref());
-                let element = match profile {
-                    Profile::Sasl => auth::auth(mechanism.name(), initial),
-                    Profile::Sasl2 => {
-                        let agent = config.user_agent.as_deref();
-                        let authenticate = sasl2::authenticate(mechanism.name(), initial, agent);
-                        self.ask_inline(core).into_iter().fold(authenticate, Element::with_child)
-                    }
-                };
-                core.say(&element);
-                // Of SCRAM, the first word proves nothing yet.
-                core.resuming = self.asked.resume && !mechanism.is_scram();
+        let (exchange, initial) = match Client::start(choice, login, &self.channel, config.iterations, nonce)
+        {
+            Ok(started) => started,
+            Err(error) => return core.fault(What::SaslBroken { error }),
+        };
+        match profile {
+            Profile::Sasl => {
+                core.say(&auth::auth(exchange.mechanism().name(), initial.as_deref()));
                 self.exchange = Some(exchange);
                 core.await_next(now, Phase::AwaitChallenge);
             }
-            Err(error) => core.fault(What::SaslBroken { error }),
+            Profile::Sasl2 => {
+                let asked = self.ask_token();
+                self.begin_sasl2(core, now, exchange, initial.as_deref(), asked);
+            }
         }
+    }
+
+    /// Says `<authenticate/>` with all that travels along.
+    pub(super) fn begin_sasl2(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        exchange: Client,
+        initial: Option<&[u8]>,
+        more: Vec<Element>,
+    ) {
+        let mechanism = exchange.mechanism();
+        let authenticate = sasl2::authenticate(mechanism.name(), initial, self.config.user_agent.as_deref());
+        let requests = self.ask_inline(core);
+        core.say(&more.into_iter().chain(requests).fold(authenticate, Element::with_child));
+        // Of SCRAM, the first word proves nothing yet.
+        core.resuming = self.asked.resume && !mechanism.is_scram();
+        self.exchange = Some(exchange);
+        core.await_next(now, Phase::AwaitChallenge);
     }
 
     fn on_sasl(&mut self, core: &mut Core, now: Instant, element: &Element) {
@@ -307,7 +335,13 @@ impl Initiator {
 
     fn on_failure(&mut self, core: &mut Core, now: Instant, element: &Element) {
         let (condition, text) = auth::read_failure(element);
-        let stale = self.exchange.take().is_some_and(|exchange| exchange.used_cache());
+        let exchange = self.exchange.take();
+        let by_token = matches!(exchange.as_ref().map(Client::mechanism), Some(Mechanism::Token(_)));
+        if by_token && condition != SaslCondition::TemporaryAuthFailure {
+            // Servers differ in whether this stream would still take a password: the next one does.
+            return core.fault(What::TokenRefused { condition, text });
+        }
+        let stale = exchange.is_some_and(|exchange| exchange.used_cache());
         if condition == SaslCondition::NotAuthorized && stale {
             // The password may have changed while its salt did not: once more, without old keys.
             self.config.keys = None;
@@ -325,7 +359,8 @@ impl Initiator {
         match additional.and_then(|additional| exchange.on_success(additional.as_deref())) {
             Ok(done) => {
                 let (mechanism, keys) = (done.mechanism, done.keys);
-                core.outputs.event(StreamEvent::Authenticated { mechanism, keys, username: None });
+                let token = self.take_token(element);
+                core.outputs.event(StreamEvent::Authenticated { mechanism, keys, token, username: None });
                 self.mechanism = Some(mechanism);
                 self.standing = Standing::Authenticated;
                 match self.profile {

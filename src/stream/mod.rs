@@ -16,6 +16,7 @@ mod bounds;
 pub mod component;
 mod core;
 mod ending;
+mod fast;
 pub mod fault;
 mod features;
 pub mod framing;
@@ -55,6 +56,7 @@ use crate::stream::sasl::choose::Preference;
 use crate::stream::sasl::client::Iterations;
 use crate::stream::sasl::keys::{KeyRequest, ScramKeys};
 use crate::stream::sasl::server::AccountKeys;
+use crate::stream::sasl::token::{Token, TokenLogin};
 use crate::stream::sasl::{MECHANISMS, Mechanism};
 use crate::stream::timer::Timer;
 use crate::xml::{Element, Frame, Limits, Reader, WriteError};
@@ -98,9 +100,14 @@ pub enum StreamEvent {
     Acked { up_to: u64 },
     /// Receiving: somebody logs in; answer with [`Stream::on_account`].
     Authenticate(AuthRequest),
-    /// Initiating: both sides have proved who they are. Keys worth keeping come along.
+    /// Initiating: both sides have proved who they are. Keys and a token worth keeping come along.
     /// Receiving: the client has proved to be `username`; `None` for ANONYMOUS: the owner makes one up.
-    Authenticated { mechanism: Mechanism, keys: Option<ScramKeys>, username: Option<String> },
+    Authenticated {
+        mechanism: Mechanism,
+        keys: Option<ScramKeys>,
+        token: Option<Token>,
+        username: Option<String>,
+    },
     /// An IQ of XEP-0077 before login; answer with [`Stream::say_before_login`].
     BeforeLogin(Element),
     /// Receiving: the client wants this resource; answer with [`Stream::on_bound`].
@@ -222,6 +229,10 @@ pub struct Initiating {
     pub credentials: Credentials,
     /// Keys of an earlier login.
     pub keys: Option<ScramKeys>,
+    /// A token to log in with instead, where the server takes it, XEP-0484.
+    pub token: Option<TokenLogin>,
+    /// Ask for a token along with a login by password.
+    pub want_token: bool,
     /// TLS comes first, XEP-0368; otherwise STARTTLS.
     pub direct_tls: bool,
     /// How the stream stands on its transport. Over WebSocket, TLS comes first.
@@ -301,6 +312,8 @@ impl Initiating {
             carbons: false,
             credentials,
             keys: None,
+            token: None,
+            want_token: false,
             direct_tls: false,
             framing: Framing::Document,
             channel_binding: Preference::default(),

@@ -129,6 +129,7 @@ impl Receiver {
             Mechanism::External => self.tls.peer_identity.is_some(),
             Mechanism::Scram { plus, .. } => binds || !plus,
             Mechanism::Anonymous | Mechanism::Plain => true,
+            Mechanism::Token(_) => false,
         };
         self.config.mechanisms.iter().copied().filter(possible).map(|m| m.name().to_owned()).collect()
     }
@@ -238,7 +239,12 @@ impl Receiver {
                 self.exchange = None;
                 core.say(&auth::success(accepted.additional.as_deref()));
                 let (mechanism, username) = (accepted.mechanism, accepted.username);
-                core.outputs.event(StreamEvent::Authenticated { mechanism, keys: None, username });
+                core.outputs.event(StreamEvent::Authenticated {
+                    mechanism,
+                    keys: None,
+                    token: None,
+                    username,
+                });
                 self.standing = Standing::Authenticated;
                 core.restart();
                 core.await_next(now, Phase::AwaitHeader);

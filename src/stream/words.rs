@@ -73,6 +73,13 @@ impl fmt::Display for What {
                     tasks => write!(f, ": {}", shown(&tasks.join(", "))),
                 }
             }
+            Self::TokenRefused { condition, text } => {
+                write!(
+                    f,
+                    "the server no longer takes the login token: {condition}{}",
+                    behind(text.as_deref())
+                )
+            }
             Self::TlsInjected => f.write_str("unencrypted bytes came between STARTTLS and the handshake"),
             Self::TlsFailed { detail, certificate: true } => write!(f, "certificate refused: {detail}"),
             Self::TlsFailed { detail, certificate: false } => write!(f, "TLS failed: {detail}"),

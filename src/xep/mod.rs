@@ -27,6 +27,7 @@ pub mod displayed_markers;
 pub mod encryption;
 pub mod entity_time;
 pub mod fallback;
+pub mod fast;
 pub mod file_metadata;
 pub mod file_sharing;
 pub mod hints;
@@ -94,6 +95,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &file_metadata::FileMetadata,
     &file_sharing::FileSharing,
     &replies::Replies,
+    &fast::Fast,
 ];
 
 /// Specifications about the connection and the stream, which are followed elsewhere.

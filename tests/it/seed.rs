@@ -279,7 +279,11 @@ const ROWS: &[(&str, &[Proof])] = &[
         &[
             Test("src/stream/sasl/choose.rs", "prefers_the_better_mechanism_in_any_order_of_arrival"),
             Test("src/stream/sasl/choose.rs", "binds_by_the_best_type_that_both_ends_have"),
-            Later("extensible login: XEP-0388 and XEP-0386"),
+            Transcript("sasl2-login"),
+            Transcript("sasl2-plus-without-a-list"),
+            Transcript("bind2-login"),
+            Transcript("fast-login"),
+            Test("src/stream/bind2.rs", "only_what_is_offered_in_the_right_place_counts"),
         ],
     ),
     (

@@ -26,6 +26,7 @@ use rhapsode::stream::sasl::choose::Preference;
 use rhapsode::stream::sasl::hash::Hash;
 use rhapsode::stream::sasl::keys::{KeyRequest, ScramKeys};
 use rhapsode::stream::sasl::server::AccountKeys;
+use rhapsode::stream::sasl::token::{TOKENS, Token, TokenLogin};
 use rhapsode::stream::{Hangup, Initiating, Output, Receiving, Secured, Stream, StreamEvent};
 use rhapsode::xml::{Element, Reader, writer};
 
@@ -326,6 +327,15 @@ impl Talk {
                 let session = config.resume.as_mut().expect("`set resume` stands above");
                 session.disconnected(self.now.checked_sub(ago).expect("the clock runs for a while"));
             }
+            "token" => {
+                let mut words = value.split(' ');
+                let name = words.next().expect("a mechanism");
+                let tie = TOKENS.iter().find(|(known, _)| *known == name).expect("a mechanism for tokens").1;
+                let count = words.next().expect("a count").parse().expect("a number");
+                let secret = Password::new(words.next().expect("a token").to_owned());
+                config.token = Some(TokenLogin { token: Token { tie, secret, expiry: None }, count });
+            }
+            "want_token" => config.want_token = true,
             "tag" => config.tag = Some(value.to_owned()),
             "carbons" => config.carbons = true,
             "unverified" => self.verified = false,
@@ -385,8 +395,14 @@ impl Talk {
             StreamEvent::Authenticate(request) => {
                 format!("authenticate {} {}", request.username, request.mechanism)
             }
-            StreamEvent::Authenticated { mechanism, username, .. } => {
-                format!("authenticated {mechanism} {}", username.unwrap_or_default()).trim_end().to_owned()
+            StreamEvent::Authenticated { mechanism, username, token, .. } => {
+                let token = token.map_or(String::new(), |token| {
+                    let expiry = token.expiry.map(|expiry| expiry.to_string()).unwrap_or_default();
+                    format!("token {} {expiry}", token.mechanism())
+                });
+                format!("authenticated {mechanism} {}{token}", username.unwrap_or_default())
+                    .trim_end()
+                    .to_owned()
             }
             StreamEvent::BeforeLogin(element) => format!("before-login {}", xml(&element)),
             StreamEvent::Bind { resource } => format!("bind {resource:?}"),

@@ -23,4 +23,5 @@ mod sending;
 mod spoofing;
 mod subscription;
 mod support;
+mod tokens;
 mod websocket;

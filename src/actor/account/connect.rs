@@ -164,6 +164,7 @@ impl Account {
             Some(_) => now.at,
             None => self.deps.reserve_login(&self.spec, now.at),
         };
+        let at = self.await_token(now, at);
         self.set_state(State::Connecting, "", None);
         if at <= now.at {
             self.dial(ctx);
@@ -236,7 +237,7 @@ impl Account {
                 tracing::debug!(bot = %self.spec.name, %peer, direct_tls, websocket, "connected");
                 self.board.connected(if websocket { "websocket" } else { "tcp" });
                 let framing = if websocket { Framing::Messages } else { Framing::Document };
-                let config = Initiating { framing, ..self.initiating(direct_tls) };
+                let config = Initiating { framing, ..self.initiating(now, direct_tls) };
                 self.stream = Some(Box::new(Stream::initiating(config, self.ids.fork(), now.at)));
             }
             LinkEvent::Secured(info) => {
@@ -278,7 +279,8 @@ impl Account {
         }
     }
 
-    fn initiating(&self, direct_tls: bool) -> Initiating {
+    fn initiating(&mut self, now: Moment, direct_tls: bool) -> Initiating {
+        let token = self.login_token(now);
         let spec = &self.spec;
         let credentials = match spec.anonymous {
             true => Credentials::Anonymous,
@@ -289,6 +291,8 @@ impl Account {
             tag: (spec.resource == Resource::Auto).then(|| TAG.to_owned()),
             carbons: self.session.wants_carbons(),
             keys: self.keys.clone(),
+            token,
+            want_token: self.wants_token(),
             direct_tls,
             channel_binding: match spec.channel_binding {
                 ChannelBinding::Prefer => Preference::Prefer,
@@ -337,6 +341,7 @@ impl Account {
             tracing::debug!(bot = %self.spec.name, %detail, "ended while closing");
             return;
         }
+        self.on_token_fault(&fault);
         let fraction = self.ids.next_fraction();
         match self.verdict(now, &fault, fraction) {
             Some(wait) => {

@@ -33,14 +33,14 @@ impl Account {
     pub(super) fn on_stream_event(&mut self, now: Moment, event: StreamEvent, ctx: &mut Context<Self>) {
         match event {
             StreamEvent::DeriveKeys(request) => self.derive(request, ctx),
-            StreamEvent::Authenticated { mechanism, keys, .. } => {
+            StreamEvent::Authenticated { mechanism, keys, token, .. } => {
                 tracing::debug!(bot = %self.spec.name, mechanism = mechanism.name(), "authenticated");
                 self.used_scram |= mechanism.is_scram();
                 self.used_plus |= matches!(mechanism, Mechanism::Scram { plus: true, .. });
                 if keys.is_some() {
                     self.keys = keys;
                 }
-                self.on_password_proved();
+                self.on_proved(mechanism, token);
             }
             StreamEvent::Online(online) => self.on_online(now, *online),
             StreamEvent::Stanza { number, element } => {

@@ -37,6 +37,8 @@ pub enum Outcome {
     Numbers,
     /// The session that begins.
     Session,
+    /// The login token, and its uses up to `ceiling`.
+    Token { generation: u32, ceiling: u64 },
 }
 
 impl Account {
@@ -208,11 +210,14 @@ impl Account {
     /// The store has answered.
     pub(super) fn on_kept(&mut self, now: Moment, kept: Kept) {
         self.acknowledge(now);
+        if let Outcome::Token { generation, ceiling } = kept.what {
+            return self.on_token_kept(now, generation, ceiling, kept.kept);
+        }
         if kept.connection != self.connection {
             return;
         }
         match (kept.what, kept.kept) {
-            (Outcome::Counts, _) => {}
+            (Outcome::Counts | Outcome::Token { .. }, _) => {}
             (Outcome::Numbers, true) => self.on_numbered(now),
             (Outcome::Session, true) => {
                 if let Gate::Session = self.outbox.gate {

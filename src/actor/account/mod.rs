@@ -12,6 +12,7 @@ mod password;
 mod ping;
 mod rooms;
 mod sending;
+mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -27,6 +28,7 @@ use crate::actor::account::kept::Kept;
 use crate::actor::account::outbox::Outbox;
 use crate::actor::account::password::Change;
 use crate::actor::account::sending::Dying;
+use crate::actor::account::token::Tokens;
 use crate::actor::backoff::Backoff;
 use crate::actor::component::Routed;
 use crate::actor::deps::Deps;
@@ -66,6 +68,7 @@ pub struct Account {
     /// What resumption needs, while there is no stream.
     management: Option<Management>,
     keys: Option<ScramKeys>,
+    tokens: Tokens,
     used_scram: bool,
     backoff: Backoff,
     conflicts: Conflicts,
@@ -172,6 +175,7 @@ impl Account {
             stream: None,
             management: None,
             keys: None,
+            tokens: Tokens::default(),
             used_scram: false,
             backoff: Backoff::default(),
             conflicts: Conflicts::default(),
@@ -391,6 +395,7 @@ impl Actor for Account {
         self.routed.attach(ctx.address().recipient());
         self.kept.attach(ctx.address().recipient());
         self.load_session();
+        self.load_token();
         self.load_written();
         self.load_outbox();
         self.begin(ctx);
@@ -449,6 +454,7 @@ impl Handler<Configure> for Account {
             // Keys follow from the password, and so does what the account has proved. Whoever changes how the
             // login is bound wants what is written now, not what was proved before.
             self.keys = None;
+            self.forget_token();
             self.used_scram = false;
             self.used_plus = false;
         }

@@ -98,6 +98,7 @@ impl Account {
             Ok(()) => {
                 // Those of the old one are of no more use.
                 self.keys = None;
+                self.forget_token();
                 self.on_password_taken();
             }
             Err(RequestFailed::Error(error)) => self.on_password_refused(error.to_string()),

@@ -125,7 +125,7 @@ pub const SECTIONS: &[Section] = &[
                 "resource",
                 Shape::Text,
                 "auto",
-                "Resourcepart to ask for; `auto` makes one per bot and keeps it over restarts.",
+                "Resourcepart to ask for, bound as in RFC 6120. `auto` makes one per bot and keeps it over restarts; servers that know Bind 2 (XEP-0386) make one themselves, of `rhapsode` and the installation.",
             ),
             key(
                 "scripts",

@@ -172,7 +172,11 @@ fn offers(offered: &[String], mechanism: Mechanism) -> bool {
 fn best(offered: &[String], bound: bool) -> Option<Hash> {
     MECHANISMS.iter().find_map(|(_, mechanism)| match *mechanism {
         Mechanism::Scram { hash, plus } if plus == bound && offers(offered, *mechanism) => Some(hash),
-        Mechanism::Scram { .. } | Mechanism::External | Mechanism::Plain | Mechanism::Anonymous => None,
+        Mechanism::Scram { .. }
+        | Mechanism::External
+        | Mechanism::Plain
+        | Mechanism::Anonymous
+        | Mechanism::Token(_) => None,
     })
 }
 

@@ -15,6 +15,7 @@ use super::hash::Hash;
 use super::keys::{KeyRequest, ScramKeys};
 use super::message::{self, Nonce, ServerFirst};
 use super::prepare::saslprep;
+use super::token::{Expected, Token};
 use super::{Credentials, Mechanism};
 use crate::secret::Password;
 
@@ -88,6 +89,8 @@ enum State {
         request: KeyRequest,
         exchange: Exchange,
     },
+    /// A token: the answer shows whether the server knows it.
+    AwaitResponder(Expected),
     AwaitSignature {
         signature: Zeroizing<Vec<u8>>,
         keys: ScramKeys,
@@ -161,7 +164,11 @@ impl Client {
             }
             // A choice that was made for other credentials.
             (
-                Mechanism::External | Mechanism::Anonymous | Mechanism::Plain | Mechanism::Scram { .. },
+                Mechanism::External
+                | Mechanism::Anonymous
+                | Mechanism::Plain
+                | Mechanism::Scram { .. }
+                | Mechanism::Token(_),
                 Credentials::External | Credentials::Anonymous | Credentials::Password(_),
             ) => return Err(SaslError::Mechanism),
         };
@@ -186,6 +193,17 @@ impl Client {
         Ok((Self { mechanism, used_cache: false, state }, first))
     }
 
+    /// Starts a login by token. The second value is the initial response.
+    pub fn start_token(
+        token: &Token,
+        username: &str,
+        channel: &Channel,
+    ) -> Result<(Self, Vec<u8>), SaslError> {
+        let (initial, expected) = token.prove(username, channel)?;
+        let state = State::AwaitResponder(expected);
+        Ok((Self { mechanism: token.mechanism(), used_cache: false, state }, initial))
+    }
+
     /// The mechanism in use.
     pub fn mechanism(&self) -> Mechanism {
         self.mechanism
@@ -207,9 +225,11 @@ impl Client {
                 self.state = State::AwaitSuccess { keys };
                 Ok(Step::Respond(Vec::new()))
             }
-            State::AwaitOutcome | State::AwaitKeys { .. } | State::AwaitSuccess { .. } | State::Failed => {
-                Err(SaslError::Unexpected)
-            }
+            State::AwaitOutcome
+            | State::AwaitKeys { .. }
+            | State::AwaitResponder(_)
+            | State::AwaitSuccess { .. }
+            | State::Failed => Err(SaslError::Unexpected),
         }
     }
 
@@ -223,6 +243,7 @@ impl Client {
             }
             State::AwaitKeys { .. }
             | State::AwaitOutcome
+            | State::AwaitResponder(_)
             | State::AwaitServerFirst(_)
             | State::AwaitSignature { .. }
             | State::AwaitSuccess { .. }
@@ -235,6 +256,13 @@ impl Client {
         let keys = match self.state {
             // Nothing was promised, so there is nothing to check in what may come along.
             State::AwaitOutcome => None,
+            State::AwaitResponder(expected) => {
+                let answer = additional.ok_or(SaslError::SignatureMissing)?;
+                if !bool::from(answer.ct_eq(&expected)) {
+                    return Err(SaslError::Signature);
+                }
+                None
+            }
             State::AwaitSignature { signature, keys } => {
                 verify(&signature, text(additional.ok_or(SaslError::SignatureMissing)?)?)?;
                 Some(keys)

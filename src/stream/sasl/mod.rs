@@ -12,11 +12,14 @@ pub mod keys;
 pub mod message;
 pub mod prepare;
 pub mod server;
+pub mod token;
 
 use std::fmt;
 
 use crate::secret::Password;
+use crate::stream::sasl::channel::Binding;
 use crate::stream::sasl::hash::Hash;
+use crate::stream::sasl::token::TOKENS;
 
 /// A SASL mechanism that this program speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +32,9 @@ pub enum Mechanism {
     Plain,
     /// Nobody in particular, RFC 4505.
     Anonymous,
+    /// A token that the server gave out, XEP-0484, tied to the channel by this. Never among [`MECHANISMS`]: it is not
+    /// chosen, it follows from the token.
+    Token(Option<Binding>),
 }
 
 /// All mechanisms, the better one first.
@@ -63,6 +69,13 @@ impl Mechanism {
 
     /// The registered name.
     pub fn name(self) -> &'static str {
+        if let Self::Token(tie) = self {
+            return TOKENS
+                .iter()
+                .find(|(_, known)| *known == tie)
+                .map(|(name, _)| *name)
+                .expect("the table holds every tie");
+        }
         MECHANISMS
             .iter()
             .find(|(_, known)| *known == self)
@@ -108,5 +121,12 @@ mod tests {
             }
         }
         assert_eq!(Mechanism::parse("X-OAUTH2"), None);
+        for (name, tie) in TOKENS {
+            assert_eq!(Mechanism::Token(*tie).name(), *name);
+            assert_eq!(Mechanism::parse(name), None, "nobody chooses it from a list");
+        }
+        for tie in Binding::ALL {
+            assert!(!Mechanism::Token(Some(tie)).name().is_empty());
+        }
     }
 }

@@ -182,6 +182,8 @@ impl Server {
             // RFC 4505: the trace is for people, and nobody reads it here.
             Mechanism::Anonymous => Ok(self.accept(None, None)),
             Mechanism::Plain => self.plain(message),
+            // Nobody is given tokens here.
+            Mechanism::Token(_) => Err(SaslError::Mechanism),
             Mechanism::Scram { hash, plus } => self.scram(hash, plus, message),
         }
     }

@@ -146,6 +146,14 @@ impl Bed {
         self.folder.join(format!("bots-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
     }
 
+    /// The server forgets the tokens that it has given to an account, XEP-0484.
+    pub fn forget_tokens(&self, domain: &str, name: &str) {
+        let domain = domain.replace('.', "%2e");
+        let name = name.replace('-', "%2d");
+        let path = self.folder.join(format!("prosody/data/{domain}/fast_tokens/{name}.dat"));
+        fs::remove_file(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
     /// The authority that signed the good certificates.
     pub fn ca(&self) -> PathBuf {
         self.folder.join("certs/ca.pem")

@@ -14,6 +14,7 @@ fn every_mechanism_lets_its_own_client_in() {
                 Mechanism::External => Credentials::External,
                 Mechanism::Anonymous => Credentials::Anonymous,
                 Mechanism::Plain | Mechanism::Scram { .. } => password("pencil"),
+                Mechanism::Token(_) => unreachable!("not in the table"),
             };
             let context = context(name);
             let (accepted, done) =
