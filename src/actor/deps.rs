@@ -5,17 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::actor::backoff::{Losses, Pace};
 use crate::actor::component::Word;
 use crate::actor::derive::Derive;
 use crate::actor::inbox::Inbox;
-use crate::config::settings::{Accept, BotSettings, Login, Resource, Room, Settings, Show};
+use crate::config::settings::{self, Accept, BotSettings, Login, Resource, Room, Settings, Show};
 use crate::ids::{IdSource, Seed, base32};
 use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::net::tls::TlsContext;
 use crate::script::pool::Pool;
+use crate::session::profile::{Profile, Published};
 use crate::session::rooms::{DesiredRoom, Invites};
 use crate::session::{self, CachedRoster, OwnPresence, SessionConfig, Software};
 use crate::stanza;
@@ -23,7 +25,8 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::store::session::Kept;
 use crate::store::{OutboxRow, Store};
-use zeroize::Zeroizing;
+use crate::xep::avatar::Picture;
+use crate::xep::vcard::Card;
 
 /// Most messages that are read at the start because they may have been written.
 const NUMBERED: usize = 1024;
@@ -151,7 +154,19 @@ impl Deps {
         let own_bots = Arc::clone(&self.own_bots.lock().unwrap_or_else(PoisonError::into_inner));
         // A made-up account has no contacts, and one of before is somebody else's by now.
         let roster = if spec.anonymous { None } else { self.cached_roster(&spec.name) };
-        session_config(spec, roster, own_bots)
+        SessionConfig { published: self.published(spec), ..session_config(spec, roster, own_bots) }
+    }
+
+    /// What of its profile an account's server has. Another account is told of all.
+    fn published(&self, spec: &BotSettings) -> Published {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match reader.meta(&published_key(spec)) {
+            Ok(value) => value.as_ref().map(Published::from_value).unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(bot = spec.name, %error, "what was published is not known; it is published again");
+                Published::default()
+            }
+        }
     }
 
     fn cached_roster(&self, bot: &str) -> Option<CachedRoster> {
@@ -207,6 +222,20 @@ fn invites(spec: &BotSettings) -> Invites {
     }
 }
 
+/// Where the store has what of an account's profile was published.
+pub fn published_key(spec: &BotSettings) -> String {
+    format!("profile {} {}", spec.name, spec.jid)
+}
+
+fn profile(profile: &settings::Profile) -> Profile {
+    let settings::Profile { name, nick, about, url, avatar } = profile.clone();
+    let avatar = avatar.map(|picture| {
+        let settings::Picture { bytes, width, height } = picture;
+        Picture { bytes, width, height }
+    });
+    Profile { card: Card { name, nick, about, url }, avatar }
+}
+
 /// What the session of an account is told, with the roster that was stored and the accounts that are ours.
 pub fn session_config(
     spec: &BotSettings,
@@ -239,6 +268,7 @@ pub fn session_config(
         rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
         invites: invites(spec),
         archive: spec.component.is_none() && !spec.anonymous,
+        profile: profile(&spec.profile),
         hosted: spec.component.is_some(),
         ..SessionConfig::new(spec.jid.clone())
     }

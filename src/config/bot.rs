@@ -11,11 +11,12 @@ use url::Url;
 use crate::config::decode::Decoder;
 use crate::config::limits::{self, DEFAULT_LIMITS};
 use crate::config::password_file::PasswordFile;
+use crate::config::profile;
 use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    Accept, BotSettings, ChannelBinding, Connect, HostPort, Invites, Limits, Presence, Resource, Room,
+    Accept, BotSettings, ChannelBinding, Connect, HostPort, Invites, Limits, Presence, Profile, Resource, Room,
     ScriptUse, Show, Tls, TlsMode,
 };
 use crate::config::yaml::{Entry, Kind, Node};
@@ -61,6 +62,7 @@ pub struct Partial {
     roles: BTreeMap<String, Vec<BareJid>>,
     limits: Limits,
     presence: Presence,
+    profile: Profile,
     lang: String,
     menu: bool,
     timezone: TimeZone,
@@ -98,6 +100,7 @@ impl Partial {
             roles: self.roles,
             limits: self.limits,
             presence: self.presence,
+            profile: self.profile,
             lang: self.lang,
             menu: self.menu,
             timezone: self.timezone,
@@ -153,6 +156,9 @@ impl Reader<'_> {
             roles: value("roles").map(|it| self.roles(it)).unwrap_or_default(),
             limits,
             presence: value("presence").map(|it| self.presence(it)).unwrap_or_default(),
+            profile: value("profile")
+                .map(|it| profile::profile(&mut self.decoder, it, &self.folder))
+                .unwrap_or_default(),
             lang: value("lang").and_then(|it| self.lang(it)).unwrap_or_else(|| "en".to_owned()),
             menu: value("menu").and_then(|it| self.decoder.boolean(it, "`menu`")).unwrap_or(true),
             schedules: value("schedules")

@@ -140,6 +140,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
         ("menu", old.menu == new.menu),
         ("paused", old.paused == new.paused),
         ("presence", old.presence == new.presence),
+        ("profile", old.profile == new.profile),
         ("roles", old.roles == new.roles),
         ("rooms", same_rooms),
         ("schedules", old.schedules == new.schedules),

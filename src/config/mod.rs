@@ -16,6 +16,7 @@ pub mod diff;
 mod limits;
 pub mod options;
 pub mod password_file;
+mod profile;
 mod resolve;
 mod schedules;
 pub mod schema;

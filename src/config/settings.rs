@@ -94,6 +94,8 @@ pub struct BotSettings {
     pub limits: Limits,
     /// How it shows itself.
     pub presence: Presence,
+    /// What it tells of itself.
+    pub profile: Profile,
     /// Language of its streams, `xml:lang`.
     pub lang: String,
     /// By whose wall clock its scripts tell the time.
@@ -108,6 +110,38 @@ pub struct BotSettings {
     pub paused: Option<String>,
     /// Where it stands: its key in `bots.yaml` or its line in an accounts file.
     pub place: Place,
+}
+
+/// What a bot tells of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name for people.
+    pub name: Option<String>,
+    /// What it wants to be called.
+    pub nick: Option<String>,
+    /// A sentence about it.
+    pub about: Option<String>,
+    /// Where there is more about it.
+    pub url: Option<String>,
+    /// Its picture.
+    pub avatar: Option<Picture>,
+}
+
+/// A PNG picture that was looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The file.
+    pub bytes: Arc<[u8]>,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({} bytes, {} x {})", self.bytes.len(), self.width, self.height)
+    }
 }
 
 /// An external component, XEP-0114.

@@ -299,6 +299,7 @@ impl Driver {
                 | SessionOutput::LoggedIn { .. }
                 | SessionOutput::OwnArchived { .. }
                 | SessionOutput::PasswordChanged(_)
+                | SessionOutput::ProfilePublished(_)
                 | SessionOutput::RoomsChanged
                 | SessionOutput::SaveRoster(_) => {}
                 SessionOutput::Idle(due) => return (due, sent),

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::pending::Purpose;
-use super::{Session, SessionOutput};
+use super::{Session, SessionOutput, profile};
 use crate::event::{Event, RequestFailed, RosterChange};
 use crate::jid::Jid;
 use crate::moment::Moment;
 use crate::ns;
 use crate::stanza::iq;
 use crate::stanza::presence::available;
-use crate::xep::{archive, caps, carbons, disco, stanza_ids};
+use crate::xep::{archive, avatar, caps, carbons, disco, stanza_ids, vcard_avatar};
 use crate::xml::Element;
 
 /// How far the login has come, and what was learnt on the way.
@@ -47,7 +47,7 @@ enum Step {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What another process has to know of the server that goes on with the session.
-const KEPT: &[&str] = &[archive::NS, carbons::NS, stanza_ids::NS];
+const KEPT: &[&str] = &[archive::NS, carbons::NS, stanza_ids::NS, avatar::CONVERSION, profile::PUBLISH];
 
 impl Login {
     /// A login that asks nobody for anything.
@@ -81,6 +81,7 @@ impl Session {
         self.on_uploads_gone();
         self.residents = super::Residents::default();
         self.forget_reading();
+        self.profile.begin_anew();
         self.on_rooms_gone(now);
         self.online_since = now.wall;
         self.last_active = Some(now.at);
@@ -115,6 +116,7 @@ impl Session {
         self.ask(now, "get", None, query, PATIENCE, Purpose::RosterGet);
         // That process may have died before its presence was out. Twice the same does no harm.
         self.send_presence();
+        self.go_on_with_profile(now);
     }
 
     /// Takes the next step of the login where what it needs is there.
@@ -154,6 +156,7 @@ impl Session {
         self.tell_login();
         self.read_after_presence(now);
         self.start_joins(now);
+        self.go_on_with_profile(now);
     }
 
     /// The roster came, or never will.
@@ -186,6 +189,7 @@ impl Session {
         self.login.discovering = self.login.discovering.saturating_sub(1);
         if self.login.is_complete() && self.login.discovering == 0 {
             self.tell_login();
+            self.go_on_with_profile(now);
         }
         self.go_on_with_login(now);
     }
@@ -194,7 +198,11 @@ impl Session {
     pub(super) fn send_presence(&mut self) {
         let super::OwnPresence { show, status, priority } = &self.presence;
         let presence = available(*show, status.as_deref(), *priority);
-        self.broadcast(&presence.with_child(caps::element(&self.ver)));
+        let mut presence = presence.with_child(caps::element(&self.ver));
+        if let Some(photo) = self.profile.photo() {
+            presence.push(vcard_avatar::element(photo));
+        }
+        self.broadcast(&presence);
         self.tell_rooms();
     }
 

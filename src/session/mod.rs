@@ -18,6 +18,7 @@ mod password;
 mod pending;
 mod perform;
 mod presence;
+pub mod profile;
 mod pubsub;
 pub mod registration;
 mod remarks;
@@ -45,6 +46,7 @@ use self::login::Login;
 use self::own::Own;
 use self::pending::Pending;
 use self::presence::Residents;
+use self::profile::{Profile, Published, Publishing};
 use self::rooms::{DesiredRoom, Invites, Rooms};
 use self::roster::Roster;
 use self::upload::Uploads;
@@ -87,6 +89,10 @@ pub struct SessionConfig {
     pub rooms: Vec<DesiredRoom>,
     /// Whose invitations it follows.
     pub invites: Invites,
+    /// What it tells of itself.
+    pub profile: Profile,
+    /// What of that the server has, as it was stored.
+    pub published: Published,
     /// It stands behind an external component, XEP-0114: no server keeps its roster or tells its presence.
     pub hosted: bool,
 }
@@ -162,6 +168,8 @@ pub enum SessionOutput {
     OwnArchived { id: String },
     /// The login is complete; this is what the server announced, for whoever goes on with the session.
     LoggedIn { announced: Vec<String> },
+    /// Keep what of the profile the server has.
+    ProfilePublished(Published),
     /// What became of [`Session::change_password`].
     PasswordChanged(Result<(), RequestFailed>),
     /// Store the roster for the next login.
@@ -190,6 +198,7 @@ pub struct Session {
     /// The roster changed since it was last given out to be stored.
     roster_changed: bool,
     presence: OwnPresence,
+    profile: Publishing,
     residents: Residents,
     uploads: Uploads,
     /// Requests that scripts have not answered yet.
@@ -243,6 +252,7 @@ impl Session {
             ),
             roster_changed: false,
             presence: config.presence.clone(),
+            profile: Publishing::new(config.published.clone()),
             residents: Residents::default(),
             uploads: Uploads::default(),
             commands: Owed::default(),
@@ -272,6 +282,7 @@ impl Session {
         let presence = (config.presence != self.config.presence).then(|| config.presence.clone());
         let software = config.software != self.config.software || config.commands != self.config.commands;
         let rooms = (config.rooms != self.config.rooms).then(|| config.rooms.clone());
+        let profile = config.profile != self.config.profile;
         self.config = config;
         if software {
             (self.info, self.ver) = description(&self.config);
@@ -284,6 +295,10 @@ impl Session {
         }
         if let Some(rooms) = rooms {
             self.configure_rooms(now, &rooms);
+        }
+        if profile {
+            self.profile.begin_anew();
+            self.go_on_with_profile(now);
         }
     }
 
@@ -533,6 +548,8 @@ impl SessionConfig {
             receipts: true,
             rooms: Vec::new(),
             invites: Invites::default(),
+            profile: Profile::default(),
+            published: Published::default(),
             hosted: false,
         }
     }

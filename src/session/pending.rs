@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::own::Own;
+use super::profile::{Awaits, Part};
 use super::pubsub::Publishing;
 use crate::jid::{BareJid, Jid};
 use crate::xep::caps::Caps;
@@ -32,6 +33,8 @@ pub enum Purpose {
     Discover,
     /// To give the account another password.
     Password,
+    /// To publish a part of the profile; `name` is what it is known by then.
+    Profile { part: Part, name: Option<String>, awaits: Awaits },
     /// To publish something on a node.
     Publish(Box<Publishing>),
     /// To get the form of a room's configuration, and to change these fields of it.

@@ -105,6 +105,7 @@ impl Session {
             Purpose::Caps(caps) => self.on_caps(caps, outcome),
             Purpose::Carbons => self.warn_refused("no carbons", outcome),
             Purpose::Discover => self.on_discovered(now, outcome),
+            Purpose::Profile { part, name, awaits } => self.on_profile(now, part, name, awaits, outcome),
             Purpose::RoomForm { room, id, fields } => self.on_room_form(now, room, id, &fields, outcome),
             Purpose::RoomInfo { room, epoch } => self.on_room_info(now, &room, epoch, outcome),
             Purpose::RoomOrder { room, id, what } => self.on_room_order(room, id, what, outcome),

@@ -388,7 +388,8 @@ impl Process {
                 SessionOutput::CaughtUp { .. }
                 | SessionOutput::LoggedIn { .. }
                 | SessionOutput::OwnArchived { .. }
-                | SessionOutput::PasswordChanged(_) => {}
+                | SessionOutput::PasswordChanged(_)
+                | SessionOutput::ProfilePublished(_) => {}
                 SessionOutput::Idle(due) => break due,
             }
         };

@@ -13,6 +13,7 @@ use crate::xml::Element;
 
 pub mod adhoc;
 pub mod archive;
+pub mod avatar;
 pub mod bind2;
 pub mod blocking;
 pub mod caps;
@@ -51,6 +52,8 @@ pub mod spoilers;
 pub mod stanza_ids;
 pub mod styling;
 pub mod upload;
+pub mod vcard;
+pub mod vcard_avatar;
 pub mod version;
 
 /// Every extension, by number. Service discovery, `docs/xeps.md` and the session read this table.
@@ -60,12 +63,15 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &disco::Discovery,
     &muc::Rooms,
     &adhoc::AdHoc,
+    &vcard::VCard,
     &pubsub::Pubsub,
     &oob::OutOfBand,
     &registration::Registration,
+    &avatar::Avatar,
     &chat_states::ChatStates,
     &version::SoftwareVersion,
     &caps::Capabilities,
+    &vcard_avatar::VCardAvatar,
     &nickname::Nickname,
     &receipts::Receipts,
     &blocking::Blocking,

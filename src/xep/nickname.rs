@@ -14,7 +14,8 @@ pub struct Nickname;
 
 impl Extension for Nickname {
     fn xep(&self) -> Xep {
-        let scope = "names senders who are not in the roster";
+        let scope =
+            "names senders who are not in the roster; the bot's own, from `profile.nick`, is published";
         Xep { number: 172, name: "User Nickname", version: "1.1", scope }
     }
 
@@ -25,6 +26,11 @@ impl Extension for Nickname {
     fn consumes(&self, payload: &Element) -> bool {
         payload.is("nick", NS)
     }
+}
+
+/// A nickname as it is published.
+pub fn element(nick: &str) -> Element {
+    Element::new("nick", NS).with_text(nick)
 }
 
 /// The nickname among these payloads: one line, cut to a bearable length.

@@ -6,6 +6,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::actor::account::Account;
 use crate::actor::account::ping::is_own_token;
+use crate::actor::deps::published_key;
 use crate::actor::drill::{self, Point, Rule};
 use crate::actor::ledger::{Ledger, Marks};
 use crate::actor::status::Board;
@@ -13,7 +14,9 @@ use crate::event::{Answer, Event, RequestFailed};
 use crate::moment::Moment;
 use crate::script::{Delivery, Turned};
 use crate::session::archive::Reached;
+use crate::session::profile::Published;
 use crate::session::{self, SessionOutput};
+use crate::store::error::StoreError;
 use crate::store::session::{Position, Received};
 use crate::store::{Batch, Roster};
 use crate::stream::sasl::Mechanism;
@@ -171,6 +174,7 @@ impl Account {
                     parts += 1;
                 }
                 SessionOutput::RoomsChanged => self.rooms_changed = true,
+                SessionOutput::ProfilePublished(published) => self.keep_published(&published),
                 SessionOutput::PasswordChanged(outcome) => self.on_password_changed(outcome),
                 SessionOutput::SaveRoster(roster) => self.roster_to_save = Some(roster),
                 SessionOutput::LoggedIn { announced } => {
@@ -202,6 +206,18 @@ impl Account {
             }
         }
         due
+    }
+
+    /// The next process publishes nothing that the server has.
+    fn keep_published(&self, published: &Published) {
+        let meta = vec![(published_key(&self.spec), Some(published.to_value()))];
+        let bot = self.spec.name.clone();
+        let told = Box::new(move |result: Result<_, StoreError>| {
+            if let Err(error) = result {
+                tracing::warn!(bot, %error, "what was published is not kept; it is published again");
+            }
+        });
+        self.deps.store.commit(Batch { bot: self.spec.name.clone(), meta, ..Batch::default() }, told);
     }
 
     /// What must not be, for the test that shows why.

@@ -21,6 +21,26 @@ pub const ROOM: Section = Section {
     later: &[],
 };
 
+/// `profile`.
+pub const PROFILE: Section = Section {
+    name: "profile",
+    place: "bots.NAME.profile",
+    meaning: "What a bot tells of itself.",
+    keys: &[
+        key("name", Shape::Text, "", "Its name for people, in its card (XEP-0054)."),
+        key("nick", Shape::Text, "", "What it wants to be called (XEP-0172), also in its card."),
+        key("about", Shape::Text, "", "A sentence about it, in its card."),
+        key("url", Shape::Text, "", "Where there is more about it, in its card."),
+        key(
+            "avatar",
+            Shape::Path,
+            "",
+            "Its picture (XEP-0084): a PNG file of at most 64 KiB and 1024 × 1024 pixels.",
+        ),
+    ],
+    later: &[],
+};
+
 /// `presence`.
 pub const PRESENCE: Section = Section {
     name: "presence",

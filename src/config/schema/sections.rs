@@ -174,6 +174,12 @@ pub const SECTIONS: &[Section] = &[
             key("limits", Shape::Section("limits"), "", "What it may use up."),
             key("presence", Shape::Section("presence"), "", "How it shows itself."),
             key(
+                "profile",
+                Shape::Section("profile"),
+                "",
+                "What it tells of itself: name, nickname, picture. Published when it changes; a key that goes is taken back.",
+            ),
+            key(
                 "permissions",
                 Shape::Section("bot_permissions"),
                 "",
@@ -361,6 +367,7 @@ pub const SECTIONS: &[Section] = &[
     },
     parts::ROOM,
     parts::PRESENCE,
+    parts::PROFILE,
     Section {
         name: "secret",
         place: "password",

@@ -6,6 +6,7 @@ mod commands;
 mod hosted;
 mod login;
 mod messages;
+mod profile;
 mod pubsub;
 mod remarks;
 mod requests;
@@ -49,6 +50,8 @@ struct Account {
     sent: Vec<(String, String, String)>,
     /// Ids of its own messages that an archive holds.
     own_archived: Vec<String>,
+    /// What of the profile the server has.
+    published: Option<super::profile::Published>,
 }
 
 const BARE: &str = "bot@example.org";
@@ -68,6 +71,7 @@ impl Account {
             now: Moment { at: Instant::now(), wall },
             sent: Vec::new(),
             own_archived: Vec::new(),
+            published: None,
         }
     }
 
@@ -129,6 +133,10 @@ impl Account {
                 | SessionOutput::LoggedIn { .. }
                 | SessionOutput::PasswordChanged(_)
                 | SessionOutput::RoomsChanged => continue,
+                SessionOutput::ProfilePublished(published) => {
+                    self.published = Some(published);
+                    continue;
+                }
                 SessionOutput::OwnArchived { id } => {
                     self.own_archived.push(id);
                     continue;
