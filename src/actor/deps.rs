@@ -17,6 +17,7 @@ use crate::jid::BareJid;
 use crate::moment::Moment;
 use crate::net::tls::TlsContext;
 use crate::script::pool::Pool;
+use crate::session::bookmarks::Bookmarks;
 use crate::session::profile::{Profile, Published};
 use crate::session::rooms::{DesiredRoom, Invites};
 use crate::session::{self, CachedRoster, OwnPresence, SessionConfig, Software};
@@ -268,6 +269,11 @@ pub fn session_config(
         rooms: spec.rooms.iter().map(|room| desired(spec, room)).collect(),
         invites: invites(spec),
         archive: spec.component.is_none() && !spec.anonymous,
+        bookmarks: match spec.bookmarks {
+            settings::Bookmarks::Ignore => Bookmarks::Ignore,
+            settings::Bookmarks::Join => Bookmarks::Join,
+            settings::Bookmarks::Keep => Bookmarks::Keep,
+        },
         profile: profile(&spec.profile),
         hosted: spec.component.is_some(),
         ..SessionConfig::new(spec.jid.clone())

@@ -16,8 +16,8 @@ use crate::config::schedules;
 use crate::config::scripts::Scripts;
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    Accept, BotSettings, ChannelBinding, Connect, HostPort, Invites, Limits, Presence, Profile, Resource, Room,
-    ScriptUse, Show, Tls, TlsMode,
+    Accept, Bookmarks, BotSettings, ChannelBinding, Connect, HostPort, Invites, Limits, Presence, Profile,
+    Resource, Room, ScriptUse, Show, Tls, TlsMode,
 };
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::cron::Schedule;
@@ -62,6 +62,7 @@ pub struct Partial {
     roles: BTreeMap<String, Vec<BareJid>>,
     limits: Limits,
     presence: Presence,
+    bookmarks: Bookmarks,
     profile: Profile,
     lang: String,
     menu: bool,
@@ -100,6 +101,7 @@ impl Partial {
             roles: self.roles,
             limits: self.limits,
             presence: self.presence,
+            bookmarks: self.bookmarks,
             profile: self.profile,
             lang: self.lang,
             menu: self.menu,
@@ -156,6 +158,7 @@ impl Reader<'_> {
             roles: value("roles").map(|it| self.roles(it)).unwrap_or_default(),
             limits,
             presence: value("presence").map(|it| self.presence(it)).unwrap_or_default(),
+            bookmarks: value("bookmarks").and_then(|it| self.bookmarks(it)).unwrap_or_default(),
             profile: value("profile")
                 .map(|it| profile::profile(&mut self.decoder, it, &self.folder))
                 .unwrap_or_default(),
@@ -174,6 +177,11 @@ impl Reader<'_> {
     fn permissions(&mut self, node: &Node) -> Vec<String> {
         self.decoder.map(node, "bot_permissions");
         node.get("bots").map(|it| schedules::bots(&mut self.decoder, &it.value)).unwrap_or_default()
+    }
+
+    fn bookmarks(&mut self, node: &Node) -> Option<Bookmarks> {
+        let words = [("ignore", Bookmarks::Ignore), ("join", Bookmarks::Join), ("keep", Bookmarks::Keep)];
+        self.decoder.choice(node, "`bookmarks`", &words)
     }
 
     fn tls(&mut self, node: &Node) -> Tls {

@@ -132,6 +132,7 @@ fn other_changes(old: &BotSettings, new: &BotSettings) -> Vec<String> {
     differing(&[
         ("accept", old.accept == new.accept),
         ("admins", old.admins == new.admins),
+        ("bookmarks", old.bookmarks == new.bookmarks),
         ("invites", old.invites == new.invites),
         ("labels", old.labels == new.labels),
         ("limits.message", old.limits.message == new.limits.message),

@@ -94,6 +94,8 @@ pub struct BotSettings {
     pub limits: Limits,
     /// How it shows itself.
     pub presence: Presence,
+    /// What is made of the account's bookmarks.
+    pub bookmarks: Bookmarks,
     /// What it tells of itself.
     pub profile: Profile,
     /// Language of its streams, `xml:lang`.
@@ -110,6 +112,18 @@ pub struct BotSettings {
     pub paused: Option<String>,
     /// Where it stands: its key in `bots.yaml` or its line in an accounts file.
     pub place: Place,
+}
+
+/// What is made of an account's bookmarks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bookmarks {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// The bot is in those that say so.
+    Join,
+    /// The same, and its own rooms are among them.
+    Keep,
 }
 
 /// What a bot tells of itself.

@@ -93,6 +93,10 @@ pub(super) fn read(opts: &Map, to: &Jid, answered: Option<&Message>, limit: usiz
             put(&mut manner, hint);
         }
     }
+    // `true` asks for more than nothing does: servers keep also what they would let go.
+    if opts.get("store").is_some_and(|value| value.as_bool() == Ok(true)) {
+        put(&mut manner, hints::store);
+    }
     if let Some(langs) = opts.get("langs").filter(|value| !value.is_unit()) {
         bodies(langs, limit, &mut manner)?;
     }

@@ -56,6 +56,9 @@ impl Session {
         if let Some(result) = message.payload("result", archive::NS) {
             return self.on_archived(&message, result);
         }
+        if self.on_bookmarks_changed(now, &message) {
+            return;
+        }
         match carbons::check(&message, &self.own.bare) {
             Checked::Carbon(copy) if self.config.carbons => self.on_copy(copy.sent, copy.message),
             Checked::Carbon(_) => debug!(account = %self.own.bare, "copy that was not asked for dropped"),

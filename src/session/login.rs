@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::ns;
 use crate::stanza::iq;
 use crate::stanza::presence::available;
-use crate::xep::{archive, avatar, caps, carbons, disco, stanza_ids, vcard_avatar};
+use crate::xep::{archive, avatar, bookmarks, caps, carbons, disco, stanza_ids, vcard_avatar};
 use crate::xml::Element;
 
 /// How far the login has come, and what was learnt on the way.
@@ -47,7 +47,8 @@ enum Step {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What another process has to know of the server that goes on with the session.
-const KEPT: &[&str] = &[archive::NS, carbons::NS, stanza_ids::NS, avatar::CONVERSION, profile::PUBLISH];
+const KEPT: &[&str] =
+    &[archive::NS, carbons::NS, stanza_ids::NS, avatar::CONVERSION, profile::PUBLISH, bookmarks::COMPAT];
 
 impl Login {
     /// A login that asks nobody for anything.
@@ -82,6 +83,7 @@ impl Session {
         self.residents = super::Residents::default();
         self.forget_reading();
         self.profile.begin_anew();
+        self.bookmarks_read = false;
         self.on_rooms_gone(now);
         self.online_since = now.wall;
         self.last_active = Some(now.at);
@@ -117,6 +119,7 @@ impl Session {
         // That process may have died before its presence was out. Twice the same does no harm.
         self.send_presence();
         self.go_on_with_profile(now);
+        self.read_bookmarks(now);
     }
 
     /// Takes the next step of the login where what it needs is there.
@@ -157,6 +160,7 @@ impl Session {
         self.read_after_presence(now);
         self.start_joins(now);
         self.go_on_with_profile(now);
+        self.read_bookmarks(now);
     }
 
     /// The roster came, or never will.
@@ -190,6 +194,7 @@ impl Session {
         if self.login.is_complete() && self.login.discovering == 0 {
             self.tell_login();
             self.go_on_with_profile(now);
+            self.read_bookmarks(now);
         }
         self.go_on_with_login(now);
     }

@@ -7,6 +7,7 @@ mod asked;
 mod askers;
 mod authors;
 mod blocking;
+pub mod bookmarks;
 mod bucket;
 mod commands;
 mod hosted;
@@ -41,6 +42,7 @@ use self::archive::{Marks, Reading};
 use self::asked::Asked;
 use self::askers::Askers;
 use self::authors::Authors;
+use self::bookmarks::Bookmarks;
 use self::commands::Owed;
 use self::login::Login;
 use self::own::Own;
@@ -89,6 +91,8 @@ pub struct SessionConfig {
     pub rooms: Vec<DesiredRoom>,
     /// Whose invitations it follows.
     pub invites: Invites,
+    /// What is made of the account's bookmarks, XEP-0402.
+    pub bookmarks: Bookmarks,
     /// What it tells of itself.
     pub profile: Profile,
     /// What of that the server has, as it was stored.
@@ -199,6 +203,8 @@ pub struct Session {
     roster_changed: bool,
     presence: OwnPresence,
     profile: Publishing,
+    /// The bookmarks were asked for in this session.
+    bookmarks_read: bool,
     residents: Residents,
     uploads: Uploads,
     /// Requests that scripts have not answered yet.
@@ -253,6 +259,7 @@ impl Session {
             roster_changed: false,
             presence: config.presence.clone(),
             profile: Publishing::new(config.published.clone()),
+            bookmarks_read: false,
             residents: Residents::default(),
             uploads: Uploads::default(),
             commands: Owed::default(),
@@ -280,7 +287,9 @@ impl Session {
     /// for a new session only.
     pub fn configure(&mut self, now: Moment, config: SessionConfig) {
         let presence = (config.presence != self.config.presence).then(|| config.presence.clone());
-        let software = config.software != self.config.software || config.commands != self.config.commands;
+        let software = config.software != self.config.software
+            || config.commands != self.config.commands
+            || config.bookmarks != self.config.bookmarks;
         let rooms = (config.rooms != self.config.rooms).then(|| config.rooms.clone());
         let profile = config.profile != self.config.profile;
         self.config = config;
@@ -296,6 +305,7 @@ impl Session {
         if let Some(rooms) = rooms {
             self.configure_rooms(now, &rooms);
         }
+        self.read_bookmarks(now);
         if profile {
             self.profile.begin_anew();
             self.go_on_with_profile(now);
@@ -519,6 +529,10 @@ fn description(config: &SessionConfig) -> (disco::Info, String) {
     };
     let mut features = xep::features();
     features.retain(|feature| config.commands || feature != xep::adhoc::NS);
+    if config.bookmarks != Bookmarks::Ignore {
+        features.push(xep::bookmarks::NOTIFY.to_owned());
+        features.sort_unstable();
+    }
     let info = disco::Info { identities: vec![identity], features, ..disco::Info::default() };
     // `features` gives each name once and there is one identity.
     let ver = caps::ver(&info, caps::Hash::Sha1).expect("nothing is there twice");
@@ -548,6 +562,7 @@ impl SessionConfig {
             receipts: true,
             rooms: Vec::new(),
             invites: Invites::default(),
+            bookmarks: Bookmarks::Ignore,
             profile: Profile::default(),
             published: Published::default(),
             hosted: false,

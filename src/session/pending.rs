@@ -25,6 +25,10 @@ pub enum Purpose {
     Archive { query: String },
     /// To block an address, or take that back.
     Blocking { jid: Jid, blocked: bool },
+    /// To read the bookmarks, from their node or from private storage.
+    Bookmarks { native: bool },
+    /// To write private storage.
+    BookmarksWritten,
     /// To learn what a contact's software can.
     Caps(Caps),
     /// To switch carbons on.

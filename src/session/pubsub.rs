@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::pending::Purpose;
 use super::{Refused, Session, perform};
@@ -121,7 +121,14 @@ impl Session {
     }
 
     fn published(&mut self, publishing: Publishing, outcome: Outcome) {
-        let Publication { token, .. } = publishing.publication;
+        let Publication { token, node, .. } = publishing.publication;
+        // One of the account's own, that no script waits for.
+        if token.is_empty() {
+            if let Err(error) = outcome {
+                warn!(account = %self.own.bare, node, ?error, "not published");
+            }
+            return;
+        }
         self.event(Event::Answer(Answer { token, outcome }));
     }
 }

@@ -102,6 +102,8 @@ impl Session {
             _ if outcome == Err(RequestFailed::SessionLost) => {}
             Purpose::Archive { query } => self.on_page(now, &query, outcome),
             Purpose::Blocking { jid, blocked } => self.on_blocking(&jid, blocked, outcome),
+            Purpose::Bookmarks { native } => self.on_bookmarks(now, native, outcome),
+            Purpose::BookmarksWritten => self.warn_refused("bookmarks are not written", outcome),
             Purpose::Caps(caps) => self.on_caps(caps, outcome),
             Purpose::Carbons => self.warn_refused("no carbons", outcome),
             Purpose::Discover => self.on_discovered(now, outcome),

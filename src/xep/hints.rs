@@ -11,7 +11,7 @@ pub struct Hints;
 
 impl Extension for Hints {
     fn xep(&self) -> Xep {
-        let scope = "`no-store` goes out with chat states, it and `no-copy` where a script asks, `store` with reactions, markers and retractions; incoming hints change nothing";
+        let scope = "`no-store` goes out with chat states, it, `no-copy` and `store` where a script asks, `store` with reactions, markers and retractions; incoming hints change nothing";
         Xep { number: 334, name: "Message Processing Hints", version: "1.0.0", scope }
     }
 

@@ -16,6 +16,7 @@ pub mod archive;
 pub mod avatar;
 pub mod bind2;
 pub mod blocking;
+pub mod bookmarks;
 pub mod caps;
 pub mod carbons;
 pub mod chat_states;
@@ -92,6 +93,7 @@ pub const EXTENSIONS: &[&dyn Extension] = &[
     &bind2::Bind2,
     &sasl2::Sasl2,
     &styling::Styling,
+    &bookmarks::Bookmarks,
     &self_ping::SelfPing,
     &occupant_id::OccupantIds,
     &retraction::Retraction,
@@ -247,6 +249,31 @@ pub fn table_markdown() -> String {
     table
 }
 
+/// The table as a description of a project (DOAP, XEP-0453), for `docs/doap.xml`.
+pub fn table_doap() -> String {
+    let mut doap = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\" xmlns=\"http://usefulinc.com/ns/doap#\" \
+         xmlns:xmpp=\"https://linkmauve.fr/ns/xmpp-doap#\">\n  <Project>\n    <name>Rhapsode</name>\n    \
+         <shortdesc xml:lang=\"en\">A runtime for XMPP chat bots</shortdesc>\n    \
+         <programming-language>Rust</programming-language>\n    \
+         <implements rdf:resource=\"https://www.rfc-editor.org/info/rfc6120\"/>\n    \
+         <implements rdf:resource=\"https://www.rfc-editor.org/info/rfc6121\"/>\n",
+    );
+    for extension in EXTENSIONS {
+        let Xep { number, version, scope, .. } = extension.xep();
+        let scope = scope.replace('&', "&amp;").replace('<', "&lt;");
+        doap.push_str(&format!(
+            "    <implements>\n      <xmpp:SupportedXep>\n        \
+             <xmpp:xep rdf:resource=\"https://xmpp.org/extensions/xep-{number:04}.html\"/>\n        \
+             <xmpp:version>{version}</xmpp:version>\n        <xmpp:note xml:lang=\"en\">{scope}</xmpp:note>\n      \
+             </xmpp:SupportedXep>\n    </implements>\n"
+        ));
+    }
+    doap.push_str("  </Project>\n</rdf:RDF>\n");
+    doap
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +304,15 @@ mod tests {
             }
         }
         assert!(features().windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn the_description_of_the_project_is_xml_with_every_extension() {
+        let doap = table_doap();
+        let root = doap.split_once("?>").map(|(_, root)| root.trim()).expect("a declaration");
+        let project = crate::xml::parse(root).expect("XML");
+        let text = crate::xml::writer::to_string(&project).expect("XML");
+        assert_eq!(text.matches("</SupportedXep>").count(), EXTENSIONS.len());
     }
 
     #[test]

@@ -20,6 +20,11 @@ fn the_page_of_configuration_keys_is_the_table() {
 }
 
 #[test]
+fn the_description_of_the_project_is_made_of_the_table() {
+    fresh("docs/doap.xml", &rhapsode::xep::table_doap());
+}
+
+#[test]
 fn the_page_of_diagnostics_is_made_of_the_pages() {
     fresh("docs/diagnostics.md", &rhapsode::diagnostic::pages::reference_markdown());
 }

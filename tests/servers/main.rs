@@ -16,6 +16,7 @@ mod foreign_client;
 mod kills;
 mod login;
 mod passwords;
+mod profile;
 mod replies;
 mod resumption;
 mod rooms;

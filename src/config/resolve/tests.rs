@@ -310,7 +310,7 @@ fn document(part: &str, line: &str) -> String {
         "bot_permissions" => format!("{bot}permissions:\n      {line}"),
         "schedule" => format!("{bot}schedules:\n    - {line}"),
         "use" => format!("{bot}scripts:\n    - {line}"),
-        "limits" | "tls" | "presence" => format!("{bot}{part}:\n      {line}"),
+        "limits" | "tls" | "presence" | "profile" => format!("{bot}{part}:\n      {line}"),
         "send" => format!("{bot}limits:\n      send:\n        {line}"),
         "room" => format!("{bot}rooms:\n    - {line}"),
         "secret" => format!("{bot}password:\n      {line}"),

@@ -174,6 +174,12 @@ pub const SECTIONS: &[Section] = &[
             key("limits", Shape::Section("limits"), "", "What it may use up."),
             key("presence", Shape::Section("presence"), "", "How it shows itself."),
             key(
+                "bookmarks",
+                Shape::Choice(&["ignore", "join", "keep"]),
+                "ignore",
+                "Rooms that the account's bookmarks name (XEP-0402). `join`: it is in those with `autojoin`, and leaves them when that goes. `keep`: its own `rooms` are among them for other clients of the account.",
+            ),
+            key(
                 "profile",
                 Shape::Section("profile"),
                 "",

@@ -46,7 +46,7 @@ pub(super) const AREA: Area = Area {
         },
         Function {
             signature: "bot::send(to: string, text, opts: map) -> string",
-            about: "The same with `subject`, `lang`, `thread_id`, `kind` (`groupchat` for a room), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived), `copy: false` (no copies), `split: false` (one message, or an error where it is too long), `mentions` (who is named by which word) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
+            about: "The same with `subject`, `lang`, `thread_id`, `kind` (`groupchat` for a room), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived; `true`: archived in any case), `copy: false` (no copies), `split: false` (one message, or an error where it is too long), `mentions` (who is named by which word) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
             example: r#"on("message", |m| { bot::send("team@rooms.example.org", "hello", #{ kind: "groupchat" }); });"#,
         },
         Function {

@@ -157,7 +157,7 @@ on("message", |m| if m.kind == "chat" { m.reply("chatting"); });"#,
         ),
         Function::new(
             "m.reply(text, opts: map) -> string",
-            "The same with `subject`, `lang`, `thread_id`, `kind`, `quote: true` (names the message that is answered, and quotes it for clients that know no replies), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived), `copy: false` (no copies), `split: false` (one message, or an error where it is too long), `mentions` (who is named by which word: `#{ Ann: \"ann@example.org\" }`, in a room also nicks: `[\"Ann\"]`) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
+            "The same with `subject`, `lang`, `thread_id`, `kind`, `quote: true` (names the message that is answered, and quotes it for clients that know no replies), `spoiler` (`true` or a hint: hidden until asked for), `styled: false` (shown as it is written), `store: false` (not archived; `true`: archived in any case), `copy: false` (no copies), `split: false` (one message, or an error where it is too long), `mentions` (who is named by which word: `#{ Ann: \"ann@example.org\" }`, in a room also nicks: `[\"Ann\"]`) or `langs` (the same in other languages: `#{ no: \"hei\" }`).",
             r#"on("message", |m| { m.reply("hei", #{ lang: "no", langs: #{ en: "hello" }, quote: true }); });"#,
         ),
         Function::new(

@@ -29,6 +29,7 @@ fn m18_options_become_elements() {
         ("spoiler: \"the end\"", "<spoiler xmlns='urn:xmpp:spoiler:0'>the end</spoiler>"),
         ("styled: false", "<unstyled xmlns='urn:xmpp:styling:0'/>"),
         ("store: false", "<no-store xmlns='urn:xmpp:hints'/>"),
+        ("store: true", "<store xmlns='urn:xmpp:hints'/>"),
         ("copy: false", "<no-copy xmlns='urn:xmpp:hints'/>"),
         ("langs: #{ no: \"ja\" }", "<body xmlns='jabber:client' xml:lang='no'>ja</body>"),
     ] {
@@ -36,7 +37,7 @@ fn m18_options_become_elements() {
         assert_eq!((text.as_str(), payloads), ("yes", vec![element.to_owned()]), "{opts}");
     }
     let (_, payloads) =
-        replied("#{ store: true, copy: (), spoiler: false }", plain("ann@example.org/x", "?"));
+        replied("#{ copy: true, styled: (), spoiler: false }", plain("ann@example.org/x", "?"));
     assert!(payloads.is_empty(), "{payloads:?}");
 }
 

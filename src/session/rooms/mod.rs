@@ -6,6 +6,7 @@
 //! `invite` (who asks the account in).
 
 mod adopted;
+mod bookmarked;
 mod invite;
 mod join;
 mod order;

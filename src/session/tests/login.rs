@@ -181,3 +181,16 @@ fn answers(all: &[Got]) -> Vec<Answer> {
     };
     events(all).iter().filter_map(answer).collect()
 }
+
+/// XEP-0352 §5: a client counts as active until it says otherwise, also after a resumption.
+#[test]
+fn x7_nothing_is_held_back_from_a_bot() {
+    let mut account = Account::new(|_| {});
+    let asked = account.bind("<csi xmlns='urn:xmpp:csi:0'/>");
+    account.feed(&format!("<iq type='result' id='{}'/>", id(&asked[0])));
+    account.session.on_offline(account.now);
+    account.resume();
+    account.after(3600);
+    assert!(account.sent.len() >= 4, "{:?}", account.sent);
+    assert!(account.sent.iter().all(|(_, text, _)| !text.contains("urn:xmpp:csi:0")), "{:?}", account.sent);
+}

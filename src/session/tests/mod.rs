@@ -2,6 +2,7 @@
 
 mod archive;
 mod blocking;
+mod bookmarks;
 mod commands;
 mod hosted;
 mod login;

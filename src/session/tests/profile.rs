@@ -97,6 +97,17 @@ fn p7_a_part_that_is_refused_keeps_the_others_from_nothing_and_is_tried_in_the_n
     assert_eq!(sent(&again), ["<iq id='~' type='get'><vCard xmlns='vcard-temp'/></iq>"]);
 }
 
+/// P-8: a big room would be a storm of questions.
+#[test]
+fn p8_hashes_of_others_lead_to_no_question() {
+    let mut account = Account::online("<item jid='ann@example.net' subscription='both'/>", |_| {});
+    for n in 0..50 {
+        let photo = format!("<x xmlns='vcard-temp:x:update'><photo>{n:040x}</photo></x>");
+        let got = account.feed(&format!("<presence from='ann@example.net/{n}'>{photo}</presence>"));
+        assert_eq!(sent(&got), [] as [&str; 0]);
+    }
+}
+
 fn profile() -> Profile {
     let card = Card { name: Some("Tea".to_owned()), nick: Some("tea".to_owned()), ..Card::default() };
     Profile { card, avatar: Some(Picture { bytes: Arc::from(&b"abc"[..]), width: 1, height: 1 }) }
