@@ -51,7 +51,7 @@ fn line(decoder: &mut Decoder, node: &Node, key: &str) -> Option<String> {
 
 fn avatar(decoder: &mut Decoder, node: &Node, folder: &Path) -> Option<Picture> {
     let path = decoder.text(node, "`avatar`")?.to_owned();
-    match read(&folder.join(&path)).and_then(|bytes| png(bytes)) {
+    match read(&folder.join(&path)).and_then(png) {
         Ok(picture) => Some(picture),
         Err((problem, hint)) => {
             let found = Diagnostic::error("config::file", format!("{path}: {problem}"));

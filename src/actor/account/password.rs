@@ -1,6 +1,8 @@
 //! Another password for the account, XEP-0077: asked for over the live connection, and settled by what the server says
 //! or, where it could not say, by the next login.
 
+use std::sync::Arc;
+
 use actix::{Context, Handler};
 use tokio::sync::oneshot;
 
@@ -11,7 +13,6 @@ use crate::config::settings::BotSettings;
 use crate::event::RequestFailed;
 use crate::moment::Moment;
 use crate::secret::Password;
-use std::sync::Arc;
 
 /// A change that has not come to its end. The new password lies beside the old one on disk.
 pub struct Change {
