@@ -236,13 +236,18 @@ pub fn consumed(payload: &Element) -> bool {
     EXTENSIONS.iter().any(|extension| extension.consumes(payload))
 }
 
-/// The table as Markdown, for `docs/xeps.md`.
-pub fn table_markdown() -> String {
-    let mut table = String::from("| XEP | name | version | what is done |\n|---|---|---|---|\n");
+/// All that is done, in stanzas and below them.
+fn by_number() -> Vec<Xep> {
     let mut all: Vec<Xep> =
         EXTENSIONS.iter().map(|extension| extension.xep()).chain(BELOW.iter().copied()).collect();
     all.sort_by_key(|xep| xep.number);
-    for Xep { number, name, version, scope } in all {
+    all
+}
+
+/// The table as Markdown, for `docs/xeps.md`.
+pub fn table_markdown() -> String {
+    let mut table = String::from("| XEP | name | version | what is done |\n|---|---|---|---|\n");
+    for Xep { number, name, version, scope } in by_number() {
         let link = format!("[{number:04}](https://xmpp.org/extensions/xep-{number:04}.html)");
         table.push_str(&format!("| {link} | {name} | {version} | {scope} |\n"));
     }
@@ -260,8 +265,7 @@ pub fn table_doap() -> String {
          <implements rdf:resource=\"https://www.rfc-editor.org/info/rfc6120\"/>\n    \
          <implements rdf:resource=\"https://www.rfc-editor.org/info/rfc6121\"/>\n",
     );
-    for extension in EXTENSIONS {
-        let Xep { number, version, scope, .. } = extension.xep();
+    for Xep { number, version, scope, .. } in by_number() {
         let scope = scope.replace('&', "&amp;").replace('<', "&lt;");
         doap.push_str(&format!(
             "    <implements>\n      <xmpp:SupportedXep>\n        \
@@ -312,7 +316,7 @@ mod tests {
         let root = doap.split_once("?>").map(|(_, root)| root.trim()).expect("a declaration");
         let project = crate::xml::parse(root).expect("XML");
         let text = crate::xml::writer::to_string(&project).expect("XML");
-        assert_eq!(text.matches("</SupportedXep>").count(), EXTENSIONS.len());
+        assert_eq!(text.matches("</SupportedXep>").count(), EXTENSIONS.len() + BELOW.len());
     }
 
     #[test]
