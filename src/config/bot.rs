@@ -13,11 +13,11 @@ use crate::config::limits::{self, DEFAULT_LIMITS};
 use crate::config::password_file::PasswordFile;
 use crate::config::profile;
 use crate::config::schedules;
-use crate::config::scripts::Scripts;
+use crate::config::scripts::{Scripts, grants};
 use crate::config::secrets::Secrets;
 use crate::config::settings::{
-    Accept, Bookmarks, BotSettings, ChannelBinding, Connect, HostPort, Invites, Limits, Presence, Profile,
-    Resource, Room, ScriptUse, Show, Tls, TlsMode,
+    Accept, Bookmarks, BotSettings, ChannelBinding, Connect, Grants, HostPort, Invites, Limits, Presence,
+    Profile, Resource, Room, ScriptUse, Show, Tls, TlsMode,
 };
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::cron::Schedule;
@@ -125,6 +125,8 @@ impl Reader<'_> {
         let timezone = value("timezone").map(|it| schedules::timezone(&mut self.decoder, it));
         let timezone = timezone.unwrap_or(TimeZone::UTC);
         let bots = value("permissions").map(|it| self.permissions(it)).unwrap_or_default();
+        let bot_grants =
+            Arc::new(value("permissions").map(|it| grants(&self.decoder, it)).unwrap_or_default());
         let anonymous = value("anonymous").and_then(|it| self.decoder.boolean(it, "`anonymous`"));
         let anonymous = anonymous.unwrap_or_default();
         Partial {
@@ -145,7 +147,9 @@ impl Reader<'_> {
             connect: value("connect").and_then(|it| self.connect(it)).unwrap_or_default(),
             tls: value("tls").map(|it| self.tls(it)).unwrap_or_default(),
             resource: value("resource").map(|it| self.resource(it)).unwrap_or_default(),
-            scripts: value("scripts").map(|it| self.uses(it, config, &limits, &bots)).unwrap_or_default(),
+            scripts: value("scripts")
+                .map(|it| self.uses(it, config, &limits, (&bots, &bot_grants)))
+                .unwrap_or_default(),
             config: config.map(|it| self.config(&it.value)).unwrap_or_default(),
             rooms: value("rooms").map(|it| self.rooms(it)).unwrap_or_default(),
             accept: value("accept").map(|it| self.accept(it)).unwrap_or_default(),
@@ -283,7 +287,7 @@ impl Reader<'_> {
         node: &Node,
         shared: Option<&Entry>,
         limits: &Limits,
-        bots: &[String],
+        bots: (&[String], &Arc<Grants>),
     ) -> Vec<ScriptUse> {
         let mut uses: Vec<ScriptUse> = Vec::new();
         for item in self.decoder.list(node, "scripts").unwrap_or_default() {
@@ -319,7 +323,7 @@ impl Reader<'_> {
         place: Place,
         levels: [Option<&Entry>; 2],
         limits: &Limits,
-        bots: &[String],
+        (bots, bot_grants): (&[String], &Arc<Grants>),
     ) -> ScriptUse {
         let mut config = Map::new();
         let mut places = BTreeMap::new();
@@ -335,7 +339,10 @@ impl Reader<'_> {
         permissions.bots.extend(bots.iter().cloned());
         let own = script.map(|script| script.limits).unwrap_or_default();
         let limits = own.over(limits.turn);
-        ScriptUse { script: name, config, places: Arc::new(places), limits, permissions, place }
+        let grants = script.map(|script| script.grants.clone()).unwrap_or_default();
+        let bot_grants = bot_grants.clone();
+        let places = Arc::new(places);
+        ScriptUse { script: name, config, places, limits, permissions, place, grants, bot_grants }
     }
 
     fn config(&mut self, node: &Node) -> Map<String, Value> {

@@ -38,6 +38,8 @@ pub struct Key {
 /// What a value looks like.
 #[derive(Debug)]
 pub enum Shape {
+    /// The address of an account, or of a server that gives it one.
+    Account,
     /// `local@domain`.
     Address,
     /// `true` or `false`.
@@ -117,7 +119,7 @@ impl Shape {
     /// A few words for the reference page.
     pub fn words(&self) -> String {
         match self {
-            Self::Address => "address".to_owned(),
+            Self::Account | Self::Address => "address".to_owned(),
             Self::Boolean => "`true` or `false`".to_owned(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
@@ -143,6 +145,7 @@ impl Shape {
     /// The JSON Schema (draft 7) of the shape.
     fn schema(&self) -> Value {
         match self {
+            Self::Account => json!({ "type": "string", "pattern": "^[^/\\s]+$" }),
             Self::Address => json!({ "type": "string", "pattern": "@" }),
             Self::Boolean => json!({ "type": "boolean" }),
             Self::Choice(words) => json!({ "enum": words }),

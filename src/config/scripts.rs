@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::bot::check_name;
 use crate::config::decode::Decoder;
 use crate::config::limits;
 use crate::config::schedules::bots;
 use crate::config::secrets::io_words;
-use crate::config::settings::{Permissions, ScriptSettings};
+use crate::config::settings::{Grants, Permissions, ScriptSettings};
 use crate::config::web;
 use crate::config::yaml::{Kind, Node};
 use crate::diagnostic::{Diagnostic, Place, did_you_mean};
@@ -56,14 +57,15 @@ impl Scripts {
     ) -> Option<ScriptSettings> {
         if matches!(node.kind, Kind::Scalar { .. }) {
             let file = self.file(decoder, node)?;
-            let (permissions, limits) = Default::default();
-            return Some(ScriptSettings { name: name.to_owned(), file, permissions, limits, place });
+            let (permissions, limits, grants) = Default::default();
+            return Some(ScriptSettings { name: name.to_owned(), file, permissions, limits, place, grants });
         }
         if !decoder.map(node, "script") {
             return None;
         }
-        let permissions =
-            node.get("permissions").map(|it| permissions(decoder, &it.value, &self.web)).unwrap_or_default();
+        let granted = node.get("permissions").map(|it| &it.value);
+        let permissions = granted.map(|it| permissions(decoder, it, &self.web)).unwrap_or_default();
+        let grants = Arc::new(granted.map(|it| grants(decoder, it)).unwrap_or_default());
         let limits = node.get("limits").map(|it| limits::of_script(decoder, &it.value)).unwrap_or_default();
         let Some(file) = node.get("file") else {
             let message = format!("script `{name}` has no `file`");
@@ -71,7 +73,7 @@ impl Scripts {
             return None;
         };
         let file = self.file(decoder, &file.value)?;
-        Some(ScriptSettings { name: name.to_owned(), file, permissions, limits, place })
+        Some(ScriptSettings { name: name.to_owned(), file, permissions, limits, place, grants })
     }
 
     /// The path of a script file that exists.
@@ -133,8 +135,8 @@ impl Scripts {
             decoder.note(found.at(place, "this file").at(first, "first here"));
             return None;
         }
-        let (permissions, limits) = Default::default();
-        let script = ScriptSettings { name: name.clone(), file, permissions, limits, place };
+        let (permissions, limits, grants) = Default::default();
+        let script = ScriptSettings { name: name.clone(), file, permissions, limits, place, grants };
         self.known.insert(name.clone(), script);
         Some(name)
     }
@@ -154,6 +156,24 @@ fn permissions(decoder: &mut Decoder, node: &Node, web: &web::Known) -> Permissi
     }
     granted.bots = value("bots").map(|it| bots(decoder, it)).unwrap_or_default();
     granted
+}
+
+/// Where each entry of a map of permissions stands.
+pub fn grants(decoder: &Decoder, permissions: &Node) -> Grants {
+    let mut grants = Grants::new();
+    for entry in permissions.entries() {
+        let Kind::List(items) = &entry.value.kind else {
+            grants.insert((entry.key.clone(), String::new()), decoder.key_place(entry));
+            continue;
+        };
+        for item in items {
+            let named = item.get("name").map_or(item, |name| &name.value);
+            if let Kind::Scalar { text, .. } = &named.kind {
+                grants.insert((entry.key.clone(), text.clone()), decoder.origin(named));
+            }
+        }
+    }
+    grants
 }
 
 /// A file of the same folder whose name is close.

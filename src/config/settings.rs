@@ -190,7 +190,14 @@ pub struct ScriptUse {
     pub permissions: Permissions,
     /// Where the bot names the script.
     pub place: Place,
+    /// Where each grant of the script stands.
+    pub grants: Arc<Grants>,
+    /// Where the grants to all scripts of the bot stand.
+    pub bot_grants: Arc<Grants>,
 }
+
+/// Where grants stand: by the key below `permissions`, and what is granted.
+pub type Grants = BTreeMap<(String, String), Place>;
 
 /// A script file and what it may do.
 #[derive(Clone)]
@@ -205,6 +212,8 @@ pub struct ScriptSettings {
     pub limits: TurnOverrides,
     /// Where it was declared.
     pub place: Place,
+    /// Where each grant stands.
+    pub grants: Arc<Grants>,
 }
 
 /// What the operator grants a script; nothing by default.

@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::settings::BotSettings;
+use crate::config::settings::{self, BotSettings};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::hosts::{Refused, permitted};
 use crate::ops::scripts::Library;
@@ -84,35 +84,83 @@ impl Findings {
         found
     }
 
-    /// What a bot grants a script that has no use for it; `place` is where the bot names the script.
-    pub fn unused_grants(&self, script: &ScriptUse, place: &Place) -> Vec<Diagnostic> {
+    /// What a script is granted and has no use for. What stands at a bot is for all its scripts: see
+    /// [`Findings::tells`].
+    pub fn unused_grants(&self, script: &ScriptUse, used: &settings::ScriptUse) -> Vec<Diagnostic> {
         let Some(Checked { facts, .. }) = self.0.get(&script.name) else { return Vec::new() };
         let granted = &script.permissions;
         let mut unused = Vec::new();
         if granted.shared && facts.shared.is_none() {
-            unused.push("`shared: true`".to_owned());
+            unused.push(("shared", String::new(), "`shared: true`".to_owned()));
         }
         for pattern in granted.http.iter().filter(|_| !facts.urls_open) {
             let used = facts.urls.keys().any(|url| permitted(url, std::slice::from_ref(pattern)).is_ok());
             if !used {
-                unused.push(format!("host `{}`", pattern.as_str()));
+                unused.push(("http", pattern.as_str().to_owned(), format!("host `{}`", pattern.as_str())));
             }
         }
         for name in
             granted.webhooks.keys().filter(|name| !facts.webhooks_open && !facts.webhooks.contains_key(*name))
         {
-            unused.push(format!("webhook `{name}`"));
+            unused.push(("webhooks", name.clone(), format!("webhook `{name}`")));
         }
-        let warn = |what: String| {
-            Diagnostic::warning(
+        for name in granted.secrets.keys().filter(|name| !facts.names_secret(name)) {
+            unused.push(("secrets", name.clone(), format!("secret `{name}`")));
+        }
+        for (_, name) in used.grants.keys().filter(|(key, name)| key == "bots" && !facts.tells(name)) {
+            unused.push(("bots", name.clone(), format!("to tell {} anything", whom(name))));
+        }
+        let warn = |(key, name, what): (&str, String, String)| {
+            let found = Diagnostic::warning(
                 "script::unused_grant",
                 format!("`{}` is granted {what} and never uses it", script.name),
-            )
-            .at(place.clone(), "used here")
-            .hint("take it out of `permissions` of the script in bots.yaml")
+            );
+            let found = match used.grants.get(&(key.to_owned(), name)) {
+                Some(place) => found.at(place.clone(), "granted here"),
+                None => found.at(used.place.clone(), "used here"),
+            };
+            found.hint("take it out of `permissions` of the script in bots.yaml")
         };
         unused.into_iter().map(warn).collect()
     }
+
+    /// Whether a script tells the bot of that name something, or may do so; `*` is any.
+    pub fn tells(&self, script: &str, bot: &str) -> bool {
+        self.0.get(script).is_none_or(|Checked { facts, .. }| facts.tells(bot))
+    }
+}
+
+/// Bots that each bot grants to all its scripts, by where that stands: what stands at `defaults` or a template is there for
+/// all bots that begin with it.
+#[derive(Default)]
+pub struct BotGrants(BTreeMap<(String, usize, String), (Place, bool)>);
+
+impl BotGrants {
+    /// Looks whether a script of the bot uses what the bot grants.
+    pub fn note(&mut self, bot: &BotSettings, findings: &Findings) {
+        let Some(first) = bot.scripts.first() else { return };
+        for ((_, name), place) in first.bot_grants.iter().filter(|((key, _), _)| key == "bots") {
+            let at = (place.source.name.clone(), place.span.start, name.clone());
+            let (_, used) = self.0.entry(at).or_insert_with(|| (place.clone(), false));
+            *used = *used || bot.scripts.iter().any(|script| findings.tells(&script.script, name));
+        }
+    }
+
+    /// What nobody uses.
+    pub fn unused(self) -> Vec<Diagnostic> {
+        let unused = self.0.into_iter().filter(|(_, (_, used))| !used);
+        let warn = |((_, _, name), (place, _)): ((String, usize, String), (Place, bool))| {
+            let message = format!("scripts may tell {} something, and none does", whom(&name));
+            Diagnostic::warning("script::unused_grant", message)
+                .at(place, "granted here")
+                .hint("take it out of `permissions` of the bot in bots.yaml")
+        };
+        unused.map(warn).collect()
+    }
+}
+
+fn whom(name: &str) -> String {
+    if name == "*" { "all bots".to_owned() } else { format!("bot `{name}`") }
 }
 
 /// Something that a script uses and is not granted.

@@ -10,7 +10,7 @@ use crate::config::options::ScriptOption;
 use crate::config::settings::{BotSettings, ScriptSettings, Settings, TurnLimits};
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::moment::Moment;
-use crate::ops::findings::{Findings, Missing, hidden_commands};
+use crate::ops::findings::{BotGrants, Findings, Missing, hidden_commands};
 use crate::script::check::{Checked, check};
 use crate::script::error::{Kind, ScriptError};
 use crate::script::inspect::{CommandSeen, Inspected, inspect};
@@ -157,7 +157,9 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
     let mut diagnostics = findings.diagnostics();
     let mut declared = Declarations::default();
     let mut missing: Vec<Missing> = Vec::new();
+    let mut bot_grants = BotGrants::default();
     for bot in &settings.bots {
+        bot_grants.note(bot, &findings);
         let uses = uses(bot, library);
         // Bots that are told apart by their accounts alone have the same scripts in the same order.
         if together.insert(uses.iter().map(|script| script.name.clone()).collect::<Vec<_>>())
@@ -197,7 +199,7 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
                 }
             }
             let mut grants = findings.with(script, bot);
-            grants.extend(findings.unused_grants(script, &settings.place));
+            grants.extend(findings.unused_grants(script, settings));
             let known = |problem: &&ScriptError| {
                 let same =
                     |place: &Place| place.source.name == problem.file && place.position().0 == problem.line;
@@ -213,6 +215,7 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
             }
         }
     }
+    diagnostics.extend(bot_grants.unused());
     Rehearsal { diagnostics, declared, missing }
 }
 

@@ -45,6 +45,7 @@ mod rehearsal;
 mod reload;
 #[cfg(feature = "demo")]
 mod rooms;
+mod schema;
 #[cfg(feature = "demo")]
 mod security;
 mod seed;

@@ -77,7 +77,7 @@ pub const SECTIONS: &[Section] = &[
         place: "bots.NAME",
         meaning: "One account. `defaults` and each of `templates` take the same keys, without `template`.",
         keys: &[
-            key("jid", Shape::Address, "", "Its address. Required."),
+            key("jid", Shape::Account, "", "Its address. Required."),
             key(
                 "password",
                 Shape::Section("secret"),

@@ -197,7 +197,7 @@ pub(super) const PAGES: &[Page] = &[
     page(
         "script::unused_grant",
         "a permission is granted and not used",
-        "What a script does not need, it should not be able to do. Take it out of `permissions`, unless a later version of the script will need it.",
+        "What a script does not need, it should not be able to do. Take it out of `permissions`, unless a later version of the script will need it. What stands at a bot, a template or `defaults` is used if one script of one bot that begins with it uses it. Names that are made when the script runs are taken for uses.",
     ),
     page(
         "script::wrong_arguments",

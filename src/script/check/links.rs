@@ -1,13 +1,16 @@
 //! What belongs together by name: timers and answers with their handlers, hosts and bots with permissions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{Expr, FnCallExpr, Position};
+use rhai::{Expr, FnCallExpr, Ident, Position};
 
 use crate::diagnostic::{Diagnostic, Place, nearest};
 use crate::script::check::types::Type;
 use crate::script::check::walk::Walk;
 use crate::script::check::{literal, word};
+
+/// Keys and values of a map that is written out.
+type MapOf = [(Ident, Expr)];
 
 /// What a script does by names that are written out.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +43,8 @@ pub struct Facts {
     pub secrets: BTreeMap<String, Place>,
     /// Whether a secret is named when it runs.
     pub secrets_open: bool,
+    /// Words that may name a secret in a map of options.
+    pub secrets_meant: BTreeSet<String>,
     /// Names of webhooks.
     pub webhooks: BTreeMap<String, Place>,
     /// Whether a webhook is declared by a name that is made when it runs.
@@ -63,8 +68,19 @@ impl Facts {
         self.bots_open |= other.bots_open;
         self.secrets.extend(other.secrets);
         self.secrets_open |= other.secrets_open;
+        self.secrets_meant.extend(other.secrets_meant);
         self.webhooks.extend(other.webhooks);
         self.webhooks_open |= other.webhooks_open;
+    }
+
+    /// Whether it tells a bot of that name something, or may do so; `*` is any.
+    pub fn tells(&self, bot: &str) -> bool {
+        self.bots_open || if bot == "*" { !self.bots.is_empty() } else { self.bots.contains_key(bot) }
+    }
+
+    /// Whether it names that secret, or may do so.
+    pub fn names_secret(&self, name: &str) -> bool {
+        self.secrets_open || self.secrets.contains_key(name) || self.secrets_meant.contains(name)
     }
 
     /// Timers and questions that lead nowhere.
@@ -178,6 +194,23 @@ pub(super) fn function(walk: &mut Walk<'_>, call: &FnCallExpr, position: Positio
         }
         _ => {}
     }
+}
+
+/// A map: the options of `webhook` and `http::` name a secret, alone or in a map of its own.
+pub(super) fn map(walk: &mut Walk<'_>, map: &MapOf) {
+    let Some(value) = value_of(map, "secret") else { return };
+    let name = match value {
+        Expr::Map(inner, _) => value_of(&inner.0, "name"),
+        other => Some(other),
+    };
+    match name {
+        Some(Expr::StringConstant(name, _)) => drop(walk.facts.secrets_meant.insert(name.to_string())),
+        Some(_) | None => walk.facts.secrets_open = true,
+    }
+}
+
+fn value_of<'a>(map: &'a MapOf, key: &str) -> Option<&'a Expr> {
+    map.iter().find(|(name, _)| name.name == key).map(|(_, value)| value)
 }
 
 /// A call behind a dot.

@@ -229,6 +229,8 @@ impl<'a> Walk<'a> {
         match expression {
             Expr::StringConstant(text, position) => {
                 strings::check(self, text, *position);
+                // Somebody puts it into a map of options.
+                self.facts.secrets_open |= text == "secret";
                 Type::Unknown
             }
             Expr::InterpolatedString(parts, _) | Expr::Array(parts, _) => {
@@ -243,6 +245,7 @@ impl<'a> Walk<'a> {
                 Type::Unknown
             }
             Expr::Map(map, _) => {
+                links::map(self, &map.0);
                 for (_, value) in &map.0 {
                     self.expression(value);
                 }
@@ -293,6 +296,7 @@ impl<'a> Walk<'a> {
         match right {
             Expr::Property(property, position) => {
                 calls::property(self, &receiver, &property.2, *position);
+                self.facts.secrets_open |= property.2 == "secret";
                 Type::Unknown
             }
             Expr::MethodCall(call, position) => self.method(&receiver, call, *position),
