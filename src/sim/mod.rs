@@ -7,7 +7,7 @@
 //!
 //! In reading order: `world`, `process` (what a program that runs the bot would be), `person`, `web`; then
 //! `transcript`, the format in which conversations are written down; `casting`, from its header to a world; `play`, which
-//! holds one against a world; `examples`, which does so for those
+//! holds one against a world, and `leftover`, what one leaves to the next; `examples`, which does so for those
 //! of commands; `suite`, the kinds of tests.
 
 pub mod broken;
@@ -15,6 +15,7 @@ pub mod casting;
 pub mod clock;
 mod compare;
 pub mod examples;
+mod leftover;
 mod person;
 pub mod play;
 mod process;

@@ -10,6 +10,7 @@ use crate::jid::BareJid;
 use crate::sim::broken::Broken;
 use crate::sim::casting::{Cast, Roles, Troupe};
 use crate::sim::compare::{Awaited, Round};
+use crate::sim::leftover::Leftover;
 use crate::sim::suite::{Edit, Failure, Outcome, Wanted};
 use crate::sim::transcript::{self, Direction, Header, LONGEST, Section, Step, Transcript, What};
 use crate::sim::world::{Place, World};
@@ -30,7 +31,8 @@ pub fn file(troupe: &Troupe, path: &Path, wanted: &Wanted) -> Result<Vec<Outcome
         return Ok(Vec::new());
     }
     let cast = cast(troupe, &transcript, path)?;
-    let mut kept = None;
+    let scripts: Vec<String> = cast.setup.bot.scripts.iter().map(|script| script.name.clone()).collect();
+    let (mut kept, mut leftover) = (None, Leftover::default());
     let mut outcomes = Vec::new();
     for section in &transcript.sections {
         let counts = wanted.wants(path, &section.name);
@@ -39,8 +41,15 @@ pub fn file(troupe: &Troupe, path: &Path, wanted: &Wanted) -> Result<Vec<Outcome
             continue;
         }
         let began = Instant::now();
-        let (result, world) =
-            conversation(&cast, section, path, kept.take().filter(|_| transcript.header.keep));
+        let before = kept.take().filter(|_| transcript.header.keep);
+        let told = before.as_ref().map(|_| leftover.told());
+        let (mut result, world) = conversation(&cast, section, path, before);
+        if let (Err((_, failure)), Some(told)) = (&mut result, told) {
+            failure.why.extend(told);
+        }
+        if let Some(world) = world.as_ref().filter(|_| transcript.header.keep) {
+            leftover.look(world, &scripts, &section.name);
+        }
         kept = world;
         if counts {
             outcomes.push(outcome(path, section, result, began));

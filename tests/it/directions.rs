@@ -1,7 +1,7 @@
 //! The directions of transcripts: each with what follows from it, and the same talk without it, which fails.
 
 use rhapsode::sim::casting::Troupe;
-use rhapsode::sim::suite::{KINDS, Wanted};
+use rhapsode::sim::suite::{KINDS, Outcome, Wanted};
 
 use crate::support::world::scratch;
 
@@ -51,6 +51,28 @@ fn what_is_kept_is_there_in_the_next_conversation() {
     let talk = "ann: one\nbot: 1\n\n== next\nann: two\nbot: 2";
     assert!(passes(script, "keep: yes\n", talk));
     assert!(!passes(script, "", talk));
+}
+
+/// What makes a conversation fail that would pass alone is named, with the conversation that left it.
+#[test]
+fn what_was_left_over_is_named_where_a_conversation_fails() {
+    let script = r#"
+        on("message", |m| {
+            if m.text == "later" { timer::at("1h", "ring", "tea"); return; }
+            m.reply(`${store::incr("rolls", 1)}`);
+        });
+        on("timer:ring", |t| { });
+    "#;
+    let talk = "ann: one\nbot: 1\n\n== quiet\nann: later\n\n== dice\nann: two\nbot: 1";
+    let why = whys(script, "keep: yes\n", talk);
+    assert!(why[0].is_empty() && why[1].is_empty(), "{why:?}");
+    let told = why[2].join("\n");
+    assert!(told.contains("store key \"rolls\" of x was 1 at the start: `== talk` left it so"), "{told}");
+    assert!(told.contains("timer \"ring\""), "{told}");
+    assert!(told.contains("with \"tea\" was due at") && told.contains("`== quiet` left it so"), "{told}");
+    // Nothing is left where each begins anew; and then the first and the last are alike.
+    assert!(whys(script, "", talk).iter().all(Vec::is_empty));
+    assert!(passes(script, "", talk));
 }
 
 #[test]
@@ -134,11 +156,20 @@ fn check(script: &str, good: &str, bad: &str) {
 }
 
 fn passes(script: &str, header: &str, talk: &str) -> bool {
+    played(script, header, talk).iter().all(|outcome| outcome.result.is_ok())
+}
+
+/// Of each conversation why it failed.
+fn whys(script: &str, header: &str, talk: &str) -> Vec<Vec<String>> {
+    let outcomes = played(script, header, talk).into_iter();
+    outcomes.map(|outcome| outcome.result.err().map(|failure| failure.why).unwrap_or_default()).collect()
+}
+
+fn played(script: &str, header: &str, talk: &str) -> Vec<Outcome> {
     let folder = scratch();
     std::fs::write(folder.join("x.rhai"), script).expect("a scratch file");
     let file = folder.join("x.chat");
     std::fs::write(&file, format!("script: x.rhai\n{header}\n== talk\n{talk}\n")).expect("a scratch file");
     let troupe = Troupe { root: folder, settings: None };
-    let outcomes = (KINDS[0].run)(&troupe, &file, &Wanted::default()).expect("it can be read");
-    outcomes.iter().all(|outcome| outcome.result.is_ok())
+    (KINDS[0].run)(&troupe, &file, &Wanted::default()).expect("it can be read")
 }
