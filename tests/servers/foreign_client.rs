@@ -21,7 +21,7 @@ fn go_sendxmpp_gets_its_words_back_from_a_bot() {
         program.wait_online(1);
         let mut ann = GoSend::start(kind.address(), &bed.ca(), "go-ann@one.test", "pw", "go-bot@one.test");
         ann.say("hello from Go");
-        ann.wait_for(&["<message", "go-bot@one.test/rhapsode.", "<body>hello from Go"]);
+        ann.wait_for(&["<message", "go-bot@one.test/rhapsode", "<body>hello from Go"]);
         assert_eq!(program.status()["messages"]["received"], 1);
     }
 }
