@@ -67,15 +67,12 @@ fn ask(common: &Common, deed: Deed, which: Vec<String>) -> Result<Vec<Shown>, Fa
         Err(_) => {
             let folder = socket.parent().unwrap_or(std::path::Path::new("."));
             if !folder.is_dir() {
-                return Ok(Vec::new()).and_then(|none: Vec<Shown>| match which.first() {
-                    None => Ok(none),
-                    Some(_) => Err(Failure::new(format!("there is no store in `{}`", folder.display()))),
-                });
+                return match which.is_empty() {
+                    true => Ok(Vec::new()),
+                    false => Err(Failure::new(format!("there is no store in `{}`", folder.display()))),
+                };
             }
-            let refuse = |error: StoreError| match error.hint() {
-                Some(hint) => Failure::with_hint(error.to_string(), hint),
-                None => Failure::new(error.to_string()),
-            };
+            let refuse = |error: StoreError| Failure::with_hint_if(error.to_string(), error.hint());
             let store = Store::open(folder, Durability::Full).map_err(refuse)?;
             dead::act(&store, &[], deed, &which).map_err(|refused| match refused {
                 Refused::Store(error) => refuse(error),

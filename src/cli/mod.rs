@@ -146,6 +146,11 @@ impl Failure {
     pub fn with_hint(text: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Refused { text: text.into(), hint: Some(hint.into()) }
     }
+
+    /// One sentence, and what to do about it where that is known.
+    pub fn with_hint_if(text: impl Into<String>, hint: Option<impl Into<String>>) -> Self {
+        Self::Refused { text: text.into(), hint: hint.map(Into::into) }
+    }
 }
 
 /// Runs the program.

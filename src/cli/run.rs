@@ -91,11 +91,7 @@ async fn serve(
 
 /// Why the process ends by itself.
 fn cannot_keep(error: &StoreError) -> Failure {
-    let text = format!("{error}; it ends, for nothing more can be kept");
-    match error.hint() {
-        Some(hint) => Failure::with_hint(text, hint),
-        None => Failure::new(text),
-    }
+    Failure::with_hint_if(format!("{error}; it ends, for nothing more can be kept"), error.hint())
 }
 
 /// Says how far the logins are, until every bot is online or waits for something else.

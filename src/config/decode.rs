@@ -320,20 +320,13 @@ impl Decoder {
     /// `host:port`, an IPv6 address in brackets.
     pub fn host_port(&mut self, node: &Node, of: &str) -> Option<HostPort> {
         let text = self.text(node, of)?;
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') => (host, port),
-            Some((host, port)) if host.starts_with('[') && host.ends_with(']') => {
-                (&host[1..host.len() - 1], port)
-            }
-            _ => (text, ""),
-        };
-        let known = !host.is_empty()
-            && !host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '[' | ']'));
-        match port.parse::<u16>() {
-            Ok(port) if known && port > 0 => Some(HostPort { host: host.to_owned(), port }),
-            _ => {
-                let hint = match port {
-                    "" if known && !host.contains(':') => format!("write `{host}:5222`"),
+        match HostPort::parse(text) {
+            Some(found) => Some(found),
+            None => {
+                let host = text.strip_suffix(':').unwrap_or(text);
+                let whole = format!("{host}:5222");
+                let hint = match HostPort::parse(&whole) {
+                    Some(_) if !host.contains(':') => format!("write `{whole}`"),
                     _ => "write it like `xmpp.example.org:5222` or `[2001:db8::1]:5222`".to_owned(),
                 };
                 let message = format!("{of} must be `host:port`, found `{text}`");

@@ -336,6 +336,21 @@ pub struct HostPort {
     pub port: u16,
 }
 
+impl HostPort {
+    /// Reads `host:port`, an IPv6 address in brackets.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address,
+            None if host.contains(':') => return None,
+            None => host,
+        };
+        let odd = |c: char| c.is_whitespace() || matches!(c, '/' | '@' | '[' | ']');
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        (!host.is_empty() && !host.contains(odd)).then(|| Self { host: host.to_owned(), port })
+    }
+}
+
 /// How a connection is secured. There is no way to leave it open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {

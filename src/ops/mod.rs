@@ -6,6 +6,7 @@ pub mod dead;
 mod documented;
 pub mod findings;
 pub mod glob;
+mod line;
 pub mod log;
 pub mod person;
 pub mod register;

@@ -3,25 +3,23 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::action::Action;
-use crate::actor::transport::secured;
 use crate::event::Event;
 use crate::ids::{IdSource, Seed};
 use crate::jid::BareJid;
 use crate::moment::Moment;
-use crate::net::link::{self, Gone, LinkEvent, LinkHandle, LinkOwner};
-use crate::net::tls::TlsContext;
+use crate::net::link::LinkEvent;
 use crate::net::{Target, TlsMode, Transport};
+use crate::ops::line::{Line, Next};
 use crate::secret::Password;
 use crate::session::{Session, SessionConfig, SessionOutput};
 use crate::stream::sasl::Credentials;
-use crate::stream::{Hangup, Initiating, Output, Stream, StreamEvent};
+use crate::stream::{Hangup, Initiating, StreamEvent};
 
 /// Actions that may wait to be carried out.
 const QUEUE: usize = 64;
@@ -56,25 +54,9 @@ pub enum Heard {
     Gone(String),
 }
 
-/// Takes what the link has to tell; the answer opens the way for the next chunk.
-struct Owner {
-    events: mpsc::Sender<(LinkEvent, oneshot::Sender<()>)>,
-}
-
-impl LinkOwner for Owner {
-    async fn inbound(&mut self, event: LinkEvent) -> Result<(), Gone> {
-        let (taken, done) = oneshot::channel();
-        self.events.send((event, taken)).await.map_err(|_| Gone)?;
-        done.await.map_err(|_| Gone)
-    }
-}
-
 struct Driver {
-    config: Option<Initiating>,
-    stream: Option<Stream>,
+    line: Line,
     session: Session,
-    link: LinkHandle,
-    ids: IdSource,
     hears: mpsc::UnboundedSender<Heard>,
     online: Option<oneshot::Sender<()>>,
     closing: bool,
@@ -95,7 +77,6 @@ impl Person {
             tls: TlsMode::StartTls,
             ca: Some(login.ca),
         };
-        let (events, mut inbound) = mpsc::channel(1);
         let (actions, mut wanted) = mpsc::channel::<Action>(QUEUE);
         let (hears_sender, mut hears) = mpsc::unbounded_channel();
         let (online, is_online) = oneshot::channel();
@@ -103,23 +84,16 @@ impl Person {
             resource: Some(login.resource),
             ..Initiating::new(login.jid.clone(), Credentials::Password(login.password))
         };
-        let mut driver = Driver {
-            config: Some(config),
-            stream: None,
-            session: Session::new(SessionConfig::new(login.jid), ids.fork()),
-            link: link::spawn(target, Arc::new(TlsContext::new()), Owner { events }),
-            ids,
-            hears: hears_sender,
-            online: Some(online),
-            closing: false,
-            ended: false,
-        };
+        let session = Session::new(SessionConfig::new(login.jid), ids.fork());
+        let (line, mut happenings) = Line::open(target, config, ids.fork());
+        let mut driver =
+            Driver { line, session, hears: hears_sender, online: Some(online), closing: false, ended: false };
         tokio::task::spawn_local(async move {
             while !driver.ended {
                 let due = driver.drain();
                 let due = due.unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(60));
                 tokio::select! {
-                    event = inbound.recv() => match event {
+                    event = happenings.next() => match event {
                         Some((event, taken)) => {
                             driver.on_link(event);
                             // The link may have ended meanwhile.
@@ -151,33 +125,13 @@ fn now() -> Moment {
 
 impl Driver {
     fn on_link(&mut self, event: LinkEvent) {
-        let now = now().at;
-        match event {
-            LinkEvent::Connected { .. } => {
-                if let Some(config) = self.config.take() {
-                    self.stream = Some(Stream::initiating(config, self.ids.fork(), now));
-                }
-            }
-            LinkEvent::Secured(info) => {
-                if let Some(stream) = &mut self.stream {
-                    stream.on_secured(now, secured(info));
-                }
-            }
-            LinkEvent::Bytes(bytes) => {
-                if let Some(stream) = &mut self.stream {
-                    stream.on_bytes(now, &bytes);
-                }
-            }
-            LinkEvent::Closed => self.on_hangup(Hangup::Closed, "the server closed the connection"),
-            LinkEvent::Failed { detail, .. } => {
-                let cause = Hangup::Reset { detail: detail.clone() };
-                self.on_hangup(cause, &detail);
-            }
+        if let Some((cause, detail)) = self.line.on_link(now().at, event) {
+            self.on_hangup(cause, &detail);
         }
     }
 
     fn on_hangup(&mut self, cause: Hangup, detail: &str) {
-        match &mut self.stream {
+        match &mut self.line.stream {
             Some(stream) => stream.on_hangup(now().at, cause),
             None => self.end(detail),
         }
@@ -192,9 +146,7 @@ impl Driver {
 
     fn on_timeout(&mut self) {
         let now = now();
-        if let Some(stream) = &mut self.stream {
-            stream.on_timeout(now.at);
-        }
+        self.line.on_timeout(now.at);
         self.session.on_timeout(now);
     }
 
@@ -206,7 +158,7 @@ impl Driver {
 
     fn close(&mut self) {
         self.closing = true;
-        match &mut self.stream {
+        match &mut self.line.stream {
             Some(stream) => stream.close(now().at),
             None => self.ended = true,
         }
@@ -225,19 +177,10 @@ impl Driver {
 
     fn drain_stream(&mut self) -> Option<Instant> {
         loop {
-            match self.stream.as_mut()?.poll_output() {
-                // Overflow ends the link, which then says so.
-                Output::Transmit(bytes) => {
-                    let _ = self.link.transmit(bytes);
-                }
-                Output::Secure => self.link.secure(),
-                Output::Event(event) => self.on_stream_event(event),
-                Output::Hangup => {
-                    self.link.hang_up();
-                    self.stream = None;
-                    self.end("the connection has ended");
-                }
-                Output::Idle(due) => return due,
+            match self.line.poll() {
+                Next::Event(event) => self.on_stream_event(event),
+                Next::Ended => self.end("the connection has ended"),
+                Next::Idle(due) => return due,
             }
         }
     }
@@ -246,7 +189,7 @@ impl Driver {
         match event {
             // One derivation a person: no thread is needed for that.
             StreamEvent::DeriveKeys(request) => {
-                if let Some(stream) = &mut self.stream {
+                if let Some(stream) = &mut self.line.stream {
                     stream.on_keys(now().at, request.derive());
                 }
             }
@@ -255,7 +198,7 @@ impl Driver {
             }
             StreamEvent::Stanza { number, element } => {
                 self.session.on_stanza(now(), element);
-                if let (Some(number), Some(stream)) = (number, &mut self.stream) {
+                if let (Some(number), Some(stream)) = (number, &mut self.line.stream) {
                     stream.acknowledge(now().at, number);
                 }
             }
@@ -279,7 +222,7 @@ impl Driver {
             match self.session.poll_output() {
                 SessionOutput::Send(element) => {
                     sent = true;
-                    if let Some(stream) = &mut self.stream
+                    if let Some(stream) = &mut self.line.stream
                         && let Err(not_ready) = stream.send(now().at, element)
                     {
                         tracing::warn!(%not_ready, "a stanza was not sent");

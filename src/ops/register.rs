@@ -2,21 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
-
-use crate::actor::transport::secured;
 use crate::ids::{IdSource, Seed};
 use crate::jid::BareJid;
-use crate::net::link::{self, Gone, LinkEvent, LinkHandle, LinkOwner};
-use crate::net::tls::TlsContext;
 use crate::net::{Target, TlsMode, Transport};
+use crate::ops::line::{Line, Next};
 use crate::secret::Password;
 use crate::session::registration::{Registration, Step};
 use crate::stream::sasl::Credentials;
-use crate::stream::{Initiating, Output, Stream, StreamEvent};
+use crate::stream::{Initiating, StreamEvent};
 
 /// An account that is to be made.
 pub struct NewAccount {
@@ -62,19 +57,11 @@ pub async fn register(account: NewAccount, seed: Seed, within: Duration) -> Resu
         tls: if account.direct_tls { TlsMode::Direct } else { TlsMode::StartTls },
         ca: account.ca,
     };
-    let (events, mut inbound) = mpsc::channel(1);
     let config =
         Initiating { register: true, ..Initiating::new(account.jid.clone(), Credentials::Anonymous) };
     let registration = Registration::new(account.jid, account.password, account.fields, ids.fork());
-    let mut driver = Driver {
-        config: Some(config),
-        stream: None,
-        link: link::spawn(target, Arc::new(TlsContext::new()), Owner { events }),
-        seed: ids.fork(),
-        registration,
-        asked: false,
-        outcome: None,
-    };
+    let (line, mut happenings) = Line::open(target, config, ids.fork());
+    let mut driver = Driver { line, registration, asked: false, outcome: None };
     let talk = async {
         loop {
             let due = driver.drain();
@@ -83,15 +70,17 @@ pub async fn register(account: NewAccount, seed: Seed, within: Duration) -> Resu
             }
             let due = due.unwrap_or_else(|| Instant::now() + within);
             tokio::select! {
-                event = inbound.recv() => match event {
+                event = happenings.next() => match event {
                     Some((event, taken)) => {
-                        driver.on_link(event);
+                        if let Some((_, why)) = driver.line.on_link(Instant::now(), event) {
+                            driver.gone(&why);
+                        }
                         // The link waits for this before it reads on, unless it has ended.
                         let _ = taken.send(());
                     }
                     None => driver.gone("the connection has ended"),
                 },
-                () = tokio::time::sleep_until(due.into()) => driver.on_timeout(),
+                () = tokio::time::sleep_until(due.into()) => driver.line.on_timeout(Instant::now()),
             }
         }
     };
@@ -104,24 +93,8 @@ pub async fn register(account: NewAccount, seed: Seed, within: Duration) -> Resu
     }
 }
 
-/// Takes what the link has to tell; the answer opens the way for the next chunk.
-struct Owner {
-    events: mpsc::Sender<(LinkEvent, oneshot::Sender<()>)>,
-}
-
-impl LinkOwner for Owner {
-    async fn inbound(&mut self, event: LinkEvent) -> Result<(), Gone> {
-        let (taken, done) = oneshot::channel();
-        self.events.send((event, taken)).await.map_err(|_| Gone)?;
-        done.await.map_err(|_| Gone)
-    }
-}
-
 struct Driver {
-    config: Option<Initiating>,
-    stream: Option<Stream>,
-    link: LinkHandle,
-    seed: Seed,
+    line: Line,
     registration: Registration,
     /// The server was asked to make the account.
     asked: bool,
@@ -129,45 +102,13 @@ struct Driver {
 }
 
 impl Driver {
-    fn on_link(&mut self, event: LinkEvent) {
-        let now = Instant::now();
-        match (event, &mut self.stream) {
-            (LinkEvent::Connected { direct_tls, .. }, _) => {
-                if let Some(config) = self.config.take() {
-                    let config = Initiating { direct_tls, ..config };
-                    self.stream = Some(Stream::initiating(config, self.seed.clone(), now));
-                }
-            }
-            (LinkEvent::Secured(info), Some(stream)) => stream.on_secured(now, secured(info)),
-            (LinkEvent::Bytes(bytes), Some(stream)) => stream.on_bytes(now, &bytes),
-            (LinkEvent::Secured(_) | LinkEvent::Bytes(_), None) => {}
-            (LinkEvent::Closed, _) => self.gone("the server closed the connection"),
-            (LinkEvent::Failed { detail, .. }, _) => self.gone(&detail),
-        }
-    }
-
-    fn on_timeout(&mut self) {
-        if let Some(stream) = &mut self.stream {
-            stream.on_timeout(Instant::now());
-        }
-    }
-
     /// Carries out everything that is due; says when to look again.
     fn drain(&mut self) -> Option<Instant> {
         loop {
-            match self.stream.as_mut()?.poll_output() {
-                Output::Transmit(bytes) => {
-                    // Overflow ends the link, which then says so.
-                    let _ = self.link.transmit(bytes);
-                }
-                Output::Secure => self.link.secure(),
-                Output::Event(event) => self.on_stream_event(event),
-                Output::Hangup => {
-                    self.link.hang_up();
-                    self.stream = None;
-                    self.gone("the connection has ended");
-                }
-                Output::Idle(due) => return due,
+            match self.line.poll() {
+                Next::Event(event) => self.on_stream_event(event),
+                Next::Ended => self.gone("the connection has ended"),
+                Next::Idle(due) => return due,
             }
         }
     }
@@ -175,7 +116,7 @@ impl Driver {
     fn on_stream_event(&mut self, event: StreamEvent) {
         match event {
             StreamEvent::MayRegister { announced: true } => {
-                if let Some(stream) = &mut self.stream {
+                if let Some(stream) = &mut self.line.stream {
                     stream.say_before_login(Instant::now(), &self.registration.question());
                 }
             }
@@ -188,7 +129,7 @@ impl Driver {
                 Step::Failed(failed) => self.refused(failed.to_string()),
                 Step::Say(request) => {
                     self.asked = true;
-                    if let Some(stream) = &mut self.stream {
+                    if let Some(stream) = &mut self.line.stream {
                         stream.say_before_login(Instant::now(), &request);
                     }
                 }
@@ -225,7 +166,7 @@ impl Driver {
     fn end(&mut self, outcome: Result<(), RegisterFailed>) {
         if self.outcome.is_none() {
             self.outcome = Some(outcome);
-            if let Some(stream) = &mut self.stream {
+            if let Some(stream) = &mut self.line.stream {
                 stream.close(Instant::now());
             }
         }

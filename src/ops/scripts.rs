@@ -165,11 +165,7 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
         if together.insert(uses.iter().map(|script| script.name.clone()).collect::<Vec<_>>())
             && uses.len() > 1
         {
-            let inspected: Vec<(&ScriptUse, Inspected)> =
-                uses.iter().filter_map(|script| Some((script, inspect(script, now).ok()?))).collect();
-            let scripts: Vec<_> = inspected.iter().map(|(script, seen)| (*script, seen)).collect();
-            diagnostics.extend(hidden_commands(&scripts));
-            diagnostics.extend(contested(&scripts).iter().map(diagnostic));
+            diagnostics.extend(side_by_side(&uses, now));
         }
         for (script, settings) in uses.iter().zip(&bot.scripts) {
             let roles: Vec<String> = bot.roles.keys().cloned().collect();
@@ -219,30 +215,46 @@ pub fn rehearse(settings: &Settings, library: &Library) -> Rehearsal {
     Rehearsal { diagnostics, declared, missing }
 }
 
+/// What scripts of one bot take from each other.
+fn side_by_side(uses: &[ScriptUse], now: Moment) -> Vec<Diagnostic> {
+    let inspected: Vec<(&ScriptUse, Inspected)> =
+        uses.iter().filter_map(|script| Some((script, inspect(script, now).ok()?))).collect();
+    let scripts: Vec<_> = inspected.iter().map(|(script, seen)| (*script, seen)).collect();
+    let mut found = hidden_commands(&scripts);
+    found.extend(contested(&scripts).iter().map(diagnostic));
+    found
+}
+
 /// Requests that two scripts of one bot would answer: the later one does not load.
 fn contested(scripts: &[(&ScriptUse, &Inspected)]) -> Vec<ScriptError> {
     let mut found = Vec::new();
     for (at, (script, inspected)) in scripts.iter().enumerate() {
-        for (event, line) in inspected.events.iter().filter(|(event, _)| event.starts_with("iq:")) {
+        for (event, line) in inspected.events.iter().filter(|(event, _)| event.starts_with(requests::PREFIX))
+        {
             let Some((other, _)) = scripts[..at].iter().find(|(_, earlier)| earlier.handles(event)) else {
                 continue;
             };
-            found.push(ScriptError {
-                bot: String::new(),
-                script: script.name.clone(),
-                file: script.compiled.path().display().to_string(),
-                line: *line,
-                column: 1,
-                kind: Kind::Declaration,
-                message: requests::twice(event, &other.name),
-                chain: Vec::new(),
-                hint: None,
-                event: None,
-                trace: None,
-            });
+            found.push(declared_wrongly(script, *line, requests::twice(event, &other.name)));
         }
     }
     found
+}
+
+/// A declaration that cannot stand, at its line.
+fn declared_wrongly(script: &ScriptUse, line: usize, message: String) -> ScriptError {
+    ScriptError {
+        bot: String::new(),
+        script: script.name.clone(),
+        file: script.compiled.path().display().to_string(),
+        line,
+        column: 1,
+        kind: Kind::Declaration,
+        message,
+        chain: Vec::new(),
+        hint: None,
+        event: None,
+        trace: None,
+    }
 }
 
 /// Commands that ask for roles which the bot does not have: nobody could use them.
@@ -250,19 +262,8 @@ fn unknown_roles(inspected: &Inspected, script: &ScriptUse, bot: &BotSettings) -
     let unknown = |command: &CommandSeen| {
         let (name, hint) = roles::unknown(&command.roles, &bot.roles)?;
         let message = format!("bot `{}` has no role `{name}`, which {} asks for", bot.name, command.usage);
-        Some(ScriptError {
-            bot: bot.name.clone(),
-            script: script.name.clone(),
-            file: script.compiled.path().display().to_string(),
-            line: command.line,
-            column: 1,
-            kind: Kind::Declaration,
-            message,
-            chain: Vec::new(),
-            hint: Some(hint),
-            event: None,
-            trace: None,
-        })
+        let found = declared_wrongly(script, command.line, message);
+        Some(ScriptError { bot: bot.name.clone(), hint: Some(hint), ..found })
     };
     inspected.commands.iter().filter_map(unknown).collect()
 }

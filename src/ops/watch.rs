@@ -22,10 +22,15 @@ use crate::ops::service::Service;
 const SETTLE: Duration = Duration::from_millis(60);
 /// How long it may be restless at most.
 const LONGEST: Duration = Duration::from_secs(2);
-/// File name extensions that count.
-const EXTENSIONS: [&str; 5] = ["chat", "rhai", "yaml", "yml", "csv"];
+/// File name extensions that count for running bots.
+const RUN: Extensions = &["rhai", "yaml", "yml", "csv"];
+/// And for tests.
+const TESTED: Extensions = &["chat", "rhai", "yaml", "yml", "csv"];
 /// Files beyond this size are no scripts and no configuration.
 const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// File name extensions that somebody waits for.
+type Extensions = &'static [&'static str];
 
 /// Watches the folders of the configuration and reloads when a file has other content than before.
 pub fn start(service: Rc<Service>) {
@@ -37,14 +42,14 @@ pub fn start(service: Rc<Service>) {
 }
 
 async fn watch(service: Rc<Service>) -> notify::Result<()> {
-    let (mut watcher, mut events) = alarm()?;
+    let (mut watcher, mut events) = alarm(RUN)?;
     let mut watched = BTreeSet::new();
     follow(&mut watcher, &mut watched, &service.settings());
-    let mut seen = looked(&watched).await;
+    let mut seen = looked(&watched, RUN).await;
     let mut look_again = false;
     while look_again || events.recv().await.is_some() {
         settle(&mut events).await;
-        let now = looked(&watched).await;
+        let now = looked(&watched, RUN).await;
         if now == seen && !look_again {
             continue;
         }
@@ -56,7 +61,7 @@ async fn watch(service: Rc<Service>) -> notify::Result<()> {
         // New folders may have changed before they were watched.
         look_again = watched != before;
         if look_again {
-            seen = looked(&watched).await;
+            seen = looked(&watched, RUN).await;
         }
     }
     Ok(())
@@ -76,10 +81,10 @@ impl Changes {
     /// # Errors
     /// The system lets nobody watch.
     pub fn of(folders: BTreeSet<PathBuf>) -> notify::Result<Self> {
-        let (watcher, events) = alarm()?;
+        let (watcher, events) = alarm(TESTED)?;
         let mut changes = Self { watcher, events, watched: BTreeSet::new(), seen: [0; 32] };
         watch_all(&mut changes.watcher, &mut changes.watched, folders);
-        changes.seen = fingerprint(&changes.watched);
+        changes.seen = fingerprint(&changes.watched, TESTED);
         Ok(changes)
     }
 
@@ -87,8 +92,8 @@ impl Changes {
     pub fn follow(&mut self, folders: BTreeSet<PathBuf>) {
         let before = self.watched.clone();
         watch_all(&mut self.watcher, &mut self.watched, folders);
-        if self.watched != before && fingerprint(&before) == self.seen {
-            self.seen = fingerprint(&self.watched);
+        if self.watched != before && fingerprint(&before, TESTED) == self.seen {
+            self.seen = fingerprint(&self.watched, TESTED);
         }
     }
 
@@ -97,10 +102,10 @@ impl Changes {
     pub async fn next(&mut self) -> Option<()> {
         loop {
             // Something may have been saved since the last look.
-            let now = looked(&self.watched).await;
+            let now = looked(&self.watched, TESTED).await;
             if now != self.seen {
                 settle(&mut self.events).await;
-                self.seen = looked(&self.watched).await;
+                self.seen = looked(&self.watched, TESTED).await;
                 return Some(());
             }
             self.events.recv().await?;
@@ -109,10 +114,10 @@ impl Changes {
 }
 
 /// A watcher, and what rings when something that counts has happened.
-fn alarm() -> notify::Result<(RecommendedWatcher, mpsc::Receiver<()>)> {
+fn alarm(extensions: Extensions) -> notify::Result<(RecommendedWatcher, mpsc::Receiver<()>)> {
     let (sender, events) = mpsc::channel::<()>(1);
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.map_or(true, |event| matters(&event)) {
+        if event.map_or(true, |event| matters(&event, extensions)) {
             // Full: a look is due anyway.
             let _ = sender.try_send(());
         }
@@ -130,9 +135,9 @@ async fn settle(events: &mut mpsc::Receiver<()>) {
 }
 
 /// The fingerprint, read where reading holds nobody up.
-async fn looked(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
+async fn looked(folders: &BTreeSet<PathBuf>, extensions: Extensions) -> [u8; 32] {
     let folders = folders.clone();
-    match tokio::task::spawn_blocking(move || fingerprint(&folders)).await {
+    match tokio::task::spawn_blocking(move || fingerprint(&folders, extensions)).await {
         Ok(seen) => seen,
         Err(error) => {
             tracing::error!(%error, "the files could not be looked at");
@@ -143,10 +148,10 @@ async fn looked(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
 }
 
 /// Reading and opening files causes events as well, and so do logs and databases; they mean nothing.
-fn matters(event: &notify::Event) -> bool {
+fn matters(event: &notify::Event, extensions: Extensions) -> bool {
     use notify::event::{AccessKind, AccessMode, ModifyKind};
     // Without an extension it may be a folder. An editor's temporary file is renamed to one that counts.
-    let foreign = |path: &PathBuf| path.extension().is_some_and(|extension| !known(extension));
+    let foreign = |path: &PathBuf| path.extension().is_some_and(|extension| !known(extension, extensions));
     if !event.need_rescan() && !event.paths.is_empty() && event.paths.iter().all(foreign) {
         return false;
     }
@@ -200,12 +205,12 @@ fn folders(settings: &Settings) -> BTreeSet<PathBuf> {
 }
 
 /// One hash over the names and contents of all files that count.
-fn fingerprint(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
+fn fingerprint(folders: &BTreeSet<PathBuf>, extensions: Extensions) -> [u8; 32] {
     let mut hash = Sha256::new();
     for folder in folders {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
         let mut files: Vec<PathBuf> =
-            entries.flatten().map(|entry| entry.path()).filter(|path| counts(path)).collect();
+            entries.flatten().map(|entry| entry.path()).filter(|path| counts(path, extensions)).collect();
         files.sort();
         for file in files {
             hash.update(file.as_os_str().as_encoded_bytes());
@@ -219,13 +224,13 @@ fn fingerprint(folders: &BTreeSet<PathBuf>) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn counts(path: &Path) -> bool {
-    path.extension().is_some_and(known)
+fn counts(path: &Path, extensions: Extensions) -> bool {
+    path.extension().is_some_and(|extension| known(extension, extensions))
         && std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST)
 }
 
-fn known(extension: &OsStr) -> bool {
-    extension.to_str().is_some_and(|extension| EXTENSIONS.contains(&extension))
+fn known(extension: &OsStr, extensions: Extensions) -> bool {
+    extension.to_str().is_some_and(|extension| extensions.contains(&extension))
 }
 
 /// Logs how a reload ended, with the plan as `rhapsode reload` shows it.
@@ -251,12 +256,13 @@ mod tests {
             paths.iter().fold(event, |event, path| event.add_path(PathBuf::from(path)))
         };
         for paths in [&["a/x.rhai"][..], &["a/lib"], &["a/x.rhai.swp", "a/x.rhai"], &[]] {
-            assert!(matters(&created(paths)), "{paths:?}");
+            assert!(matters(&created(paths), RUN), "{paths:?}");
         }
-        for paths in [&["a/x.log"][..], &["a/x.db-wal", "a/x.tmp"]] {
-            assert!(!matters(&created(paths)), "{paths:?}");
+        for paths in [&["a/x.log"][..], &["a/x.chat"], &["a/x.db-wal", "a/x.tmp"]] {
+            assert!(!matters(&created(paths), RUN), "{paths:?}");
         }
-        assert!(matters(&created(&["a/x.log"]).set_flag(Flag::Rescan)));
+        assert!(matters(&created(&["a/x.log"]).set_flag(Flag::Rescan), RUN));
+        assert!(matters(&created(&["a/x.chat"]), TESTED));
     }
 
     #[tokio::test]

@@ -201,25 +201,7 @@ impl Row {
 
     /// Drops what one event has led to, and only removes the timer that it was.
     fn give_up(self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) {
-        let script = match error {
-            StoreError::Quota { script, .. } | StoreError::Timers { script, .. } => {
-                dialog::owner(script).unwrap_or(script).to_owned()
-            }
-            _ => String::new(),
-        };
-        let failure = ScriptError {
-            bot: cell.identity.name.clone(),
-            script,
-            file: String::new(),
-            line: 0,
-            column: 0,
-            kind: Kind::Store,
-            message: error.to_string(),
-            chain: Vec::new(),
-            hint: Some(remedy(error)),
-            event: None,
-            trace: self.items.first().map(|item| happening::id(&cell.identity.name, item)),
-        };
+        let failure = self.failure(cell, error);
         for item in &self.items {
             cell.note_loss(&happening::id(&cell.identity.name, item), &failure);
         }
@@ -265,6 +247,29 @@ impl Row {
 }
 
 impl Row {
+    /// What the store has refused, as a failure of the script that wrote too much.
+    fn failure(&self, cell: &Cell, error: &StoreError) -> ScriptError {
+        let script = match error {
+            StoreError::Quota { script, .. } | StoreError::Timers { script, .. } => {
+                dialog::owner(script).unwrap_or(script).to_owned()
+            }
+            _ => String::new(),
+        };
+        ScriptError {
+            bot: cell.identity.name.clone(),
+            script,
+            file: String::new(),
+            line: 0,
+            column: 0,
+            kind: Kind::Store,
+            message: error.to_string(),
+            chain: Vec::new(),
+            hint: Some(remedy(error)),
+            event: None,
+            trace: self.items.first().map(|item| happening::id(&cell.identity.name, item)),
+        }
+    }
+
     /// What becomes of its events when the store has refused what all scripts together have made of them.
     fn refused_events(&self, shared: &Arc<Shared>, cell: &Arc<Cell>, error: &StoreError) -> Vec<Next> {
         if shared.flight.is_none() {

@@ -51,7 +51,7 @@ mod rates;
 mod record;
 mod references;
 pub mod requests;
-mod reserved;
+pub mod reserved;
 pub mod retries;
 pub mod roles;
 mod rooms;

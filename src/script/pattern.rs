@@ -6,10 +6,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use regex::{Regex, RegexBuilder};
-use rhai::EvalAltResult;
 
-use crate::script::budget;
-use crate::script::error::{Kind, Thrown, ended};
+use crate::script::error::{Kind, Thrown};
 use crate::script::memory;
 
 /// A compiled expression. It lives outside of every script's memory, for all scripts share it.
@@ -177,14 +175,6 @@ impl Pattern {
 impl Drop for Pattern {
     fn drop(&mut self) {
         memory::uncounted(|| drop(self.0.take()));
-    }
-}
-
-/// Ends the turn where its time is over, in the middle of a host function.
-pub(super) fn spend() -> Result<(), Box<EvalAltResult>> {
-    match budget::spend_many(1) {
-        Some(exceeded) => Err(ended(exceeded)),
-        None => Ok(()),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::stanza::{ErrorKind, StanzaError};
 use crate::xep;
 
 /// What the names of these events begin with.
-pub(super) const PREFIX: &str = "iq:";
+pub const PREFIX: &str = "iq:";
 
 impl Bot {
     /// Gives a request to the script that answers its namespace.

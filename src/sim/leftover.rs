@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::script::reserved;
 use crate::sim::world::World;
-use crate::store::Scope;
 use crate::store::error::StoreError;
 
 /// Stored values and timers that are looked at, of each script.
@@ -25,8 +25,8 @@ pub struct Leftover {
 
 impl Leftover {
     /// Looks at the world behind a conversation; what is otherwise than before, this one has left.
-    pub fn look(&mut self, world: &World, scripts: &[String], conversation: &str) {
-        let found = match found(world, scripts) {
+    pub fn look(&mut self, world: &World, conversation: &str) {
+        let found = match found(world) {
             Ok(found) => found,
             Err(error) => {
                 self.unread = Some(format!("what was there at the start cannot be read: {error}"));
@@ -61,19 +61,18 @@ impl Leftover {
     }
 }
 
-fn found(world: &World, scripts: &[String]) -> Result<BTreeMap<String, String>, StoreError> {
-    let (store, mut found) = (world.store(), BTreeMap::new());
-    for script in scripts {
-        let scope = Scope { bot: world.bot_name().to_owned(), script: script.clone() };
-        for key in store.keys(&scope, "", LOOKED_AT)? {
-            if let Some(value) = store.get(&scope, &key)? {
+fn found(world: &World) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut found = BTreeMap::new();
+    for script in world.scripts().iter().map(|script| &script.name) {
+        for (key, value) in world.stored(script, LOOKED_AT)? {
+            if !reserved::is_own(&key) {
                 found.insert(
                     format!("store key {key:?} of {script}"),
                     format!("was {}", short(&value.to_string())),
                 );
             }
         }
-        for timer in store.timers(&scope, None, LOOKED_AT)? {
+        for timer in world.timers(script, LOOKED_AT)?.iter().filter(|timer| !reserved::is_own(&timer.name)) {
             let data = short(&timer.data.to_string());
             found.insert(
                 format!("timer {:?} no. {} of {script}", timer.name, timer.id),

@@ -31,7 +31,6 @@ pub fn file(troupe: &Troupe, path: &Path, wanted: &Wanted) -> Result<Vec<Outcome
         return Ok(Vec::new());
     }
     let cast = cast(troupe, &transcript, path)?;
-    let scripts: Vec<String> = cast.setup.bot.scripts.iter().map(|script| script.name.clone()).collect();
     let (mut kept, mut leftover) = (None, Leftover::default());
     let mut outcomes = Vec::new();
     for section in &transcript.sections {
@@ -48,7 +47,7 @@ pub fn file(troupe: &Troupe, path: &Path, wanted: &Wanted) -> Result<Vec<Outcome
             failure.why.extend(told);
         }
         if let Some(world) = world.as_ref().filter(|_| transcript.header.keep) {
-            leftover.look(world, &scripts, &section.name);
+            leftover.look(world, &section.name);
         }
         kept = world;
         if counts {

@@ -24,7 +24,6 @@ use crate::sim::suite::{Failure, Outcome, Ran, Wanted};
 use crate::sim::transcript;
 use crate::sim::world::acts::To;
 use crate::sim::world::{Done, Place, World};
-use crate::store::Scope;
 use crate::xml::Element;
 
 /// Keys that a test can look at at once.
@@ -182,19 +181,7 @@ impl Stage for Played {
         let Some(known) = known else {
             return Err(format!("the bot has no script `{}`", script.unwrap_or_default()));
         };
-        let scope = Scope { bot: self.world.bot_name().to_owned(), script: known.clone() };
-        let store = self.world.store();
-        let read = || {
-            let keys = store.keys(&scope, "", KEYS + 1)?;
-            let mut all = BTreeMap::new();
-            for key in keys {
-                if let Some(value) = store.get(&scope, &key)? {
-                    all.insert(key, value);
-                }
-            }
-            Ok(all)
-        };
-        let all = read().map_err(|why: crate::store::error::StoreError| why.to_string())?;
+        let all = self.world.stored(known, KEYS + 1).map_err(|why| why.to_string())?;
         if all.len() > KEYS {
             return Err(format!("the script has stored more than {KEYS} values"));
         }

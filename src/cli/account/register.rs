@@ -9,7 +9,7 @@ use clap::Args;
 use super::read_password;
 use crate::actor::runtime::block_on;
 use crate::cli::{Common, Failure, shown};
-use crate::config::settings::TlsMode;
+use crate::config::settings::{HostPort, TlsMode};
 use crate::config::{self, password_file};
 use crate::jid::BareJid;
 use crate::ops::register::{NewAccount, RegisterFailed, register};
@@ -133,14 +133,10 @@ fn way(command: &Register, jid: &BareJid, common: &Common) -> Result<Way, Failur
 }
 
 fn host_port(text: &str) -> Result<(String, u16), Failure> {
-    let wrong =
-        || Failure::with_hint(format!("`{text}` is no server"), "write it like `xmpp.example.org:5222`");
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    match port.parse() {
-        Ok(port) if !host.is_empty() => Ok((host.to_owned(), port)),
-        _ => Err(wrong()),
-    }
+    let HostPort { host, port } = HostPort::parse(text).ok_or_else(|| {
+        Failure::with_hint(format!("`{text}` is no server"), "write it like `xmpp.example.org:5222`")
+    })?;
+    Ok((host, port))
 }
 
 fn field(text: &str) -> Result<(String, String), String> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Group, Options, Test, run_once, show};
+use super::{Group, Test, run_once, show};
 use crate::cli::{Common, Failure as Stop};
 use crate::ops::watch::Changes;
 use crate::sim::casting::{Mistakes, Troupe};
@@ -35,7 +35,7 @@ async fn watch(command: Test, common: &Common) -> Result<bool, Stop> {
     loop {
         let run = {
             let (options, common) = (options.clone(), common.clone());
-            tokio::task::spawn_blocking(move || once(&options, &common))
+            tokio::task::spawn_blocking(move || run_once(&options, &common))
         };
         let ran = tokio::select! {
             ran = run => ran,
@@ -62,10 +62,6 @@ async fn watch(command: Test, common: &Common) -> Result<bool, Stop> {
             _ = signal.recv() => return Ok(passed),
         }
     }
-}
-
-fn once(options: &Options, common: &Common) -> Result<Vec<Group>, Stop> {
-    run_once(options, common)
 }
 
 /// Prints everything the first time, and afterwards what is other than before, then the sum. Whether all passed.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, EvalAltResult, FuncRegistration, ImmutableString, Module};
 
 use crate::script::api::{Area, Function, bounded, optional, put};
+use crate::script::compare::charge;
 use crate::script::error::{Kind, Thrown};
 use crate::script::host::set;
-use crate::script::pattern::{self, Pattern, Places};
+use crate::script::pattern::{Pattern, Places};
 use crate::script::turn;
 use crate::xep::styling;
 
@@ -193,7 +194,7 @@ fn replace(t: &str, regex: &str, by: &str) -> Checked<String> {
     };
     let (mut copied, mut from) = (0, 0);
     while from <= t.len() {
-        pattern::spend()?;
+        charge(1)?;
         let Some(places) = pattern.groups_at(t, from)? else { break };
         let whole = places.first().cloned().flatten().unwrap_or_default();
         push(&mut result, &t[copied..whole.start])?;

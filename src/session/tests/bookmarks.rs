@@ -53,8 +53,8 @@ fn p5_private_storage_is_read_where_the_server_keeps_only_that() {
     assert_eq!(rooms_asked(&got), ["tea@rooms.example.org"]);
 }
 
-#[test]
-fn p5_own_rooms_are_written_on_a_node_that_nobody_else_sees() {
+/// An account that keeps its own room among its bookmarks, and what it has asked for them.
+fn keeping() -> (Account, Vec<Got>) {
     let mut account = Account::new(|config| {
         config.bookmarks = Bookmarks::Keep;
         config.rooms = vec![own_room()];
@@ -62,16 +62,16 @@ fn p5_own_rooms_are_written_on_a_node_that_nobody_else_sees() {
     let asked = login(&mut account, COMPAT);
     let asked: Vec<Got> =
         asked.into_iter().filter(|got| sent(std::slice::from_ref(got))[0].contains("bookmarks")).collect();
+    (account, asked)
+}
+
+#[test]
+fn p5_own_rooms_are_written_on_a_node_that_nobody_else_sees() {
+    let (mut account, asked) = keeping();
     let got = answer(&mut account, &asked, &items(&[]));
     assert!(sent(&got)[0].contains("<configure node='urn:xmpp:bookmarks:1'/>"), "XEP-0223: {got:?}");
     // Those that are there are left as they are.
-    let mut account = Account::new(|config| {
-        config.bookmarks = Bookmarks::Keep;
-        config.rooms = vec![own_room()];
-    });
-    let asked = login(&mut account, COMPAT);
-    let asked: Vec<Got> =
-        asked.into_iter().filter(|got| sent(std::slice::from_ref(got))[0].contains("bookmarks")).collect();
+    let (mut account, asked) = keeping();
     assert_eq!(answer(&mut account, &asked, &items(&[("own", "false", "")])), []);
 }
 

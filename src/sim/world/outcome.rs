@@ -1,12 +1,17 @@
 //! What came of it: what the bot has said, what went wrong, what is stored.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::{Line, Place, World};
 use crate::script::ScriptUse;
 use crate::script::error::ScriptError;
 use crate::script::outside::HttpResponse;
 use crate::script::trace::Trace;
 use crate::sim::process::Process;
-use crate::store::reader::StoreReader;
+use crate::store::error::StoreError;
+use crate::store::{Scope, TimerRow};
 
 impl World {
     /// The next thing that the bot has said in this place.
@@ -51,14 +56,28 @@ impl World {
         self.stanzas.drain(..).collect()
     }
 
-    /// What the bot is called in the store.
-    pub fn bot_name(&self) -> &str {
-        &self.setup.bot.name
+    /// What a script has stored, by key: up to so many values, in byte order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn stored(&self, script: &str, limit: usize) -> Result<BTreeMap<String, Value>, StoreError> {
+        let scope = Scope { bot: self.setup.bot.name.clone(), script: script.to_owned() };
+        let mut all = BTreeMap::new();
+        for key in self.reader.keys(&scope, "", limit)? {
+            if let Some(value) = self.reader.get(&scope, &key)? {
+                all.insert(key, value);
+            }
+        }
+        Ok(all)
     }
 
-    /// What is committed.
-    pub fn store(&self) -> &StoreReader {
-        &self.reader
+    /// Timers that a script has set, the earliest first: up to so many.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn timers(&self, script: &str, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
+        let scope = Scope { bot: self.setup.bot.name.clone(), script: script.to_owned() };
+        self.reader.timers(&scope, None, limit)
     }
 
     /// Whether the bot runs and is connected.
